@@ -1,0 +1,295 @@
+"""One batch of journal entries into the stream, in one transaction (P2, P3): the middle of the hub.
+
+Order of tables, the same in every transaction: external_ref, identity, contact, merge_suggestion, conversation,
+interaction, attachment, assignment, outbound, journal_todo, journal_result, journal_attempt, event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from connectors.base import IDENTITY_KINDS
+from connectors.items import Item
+from router import frames, logbook, matching, threads
+from router.directory import Directory
+from router.outbound.receipts import Receipt, apply_receipts
+from router.understand import order_at
+from router.work import STREAM_KINDS, Entry, Key, Result, Thread, Work
+from storage.db import Connection, RawConnection
+from storage.events import NewEvent, append_events, audience
+from storage.queries import load
+
+JOURNAL = load("journal")
+STREAM = load("stream")
+BACKWARDS = timedelta(days=7)
+PARTICIPANTS = """
+SELECT conversation_id, agent_id FROM conversation_participant
+WHERE conversation_id = ANY ($1::uuid[]) AND last_at > now() - interval '30 days'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    entry: Entry
+    items: list[Item]
+    result: Result
+
+
+@dataclass(slots=True)
+class Outcome:
+    """For after the commit. `queued`: somebody waits for an agent."""
+
+    event_id: int = 0
+    queued: bool = False
+    media: bool = False
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch by what is to be done with each item."""
+
+    stream: list[tuple[Work, int]] = field(default_factory=list)
+    edits: list[Work] = field(default_factory=list)
+    deletes: list[Work] = field(default_factory=list)
+    reactions: list[Work] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    opt_outs: list[Work] = field(default_factory=list)
+    typing: list[Work] = field(default_factory=list)
+
+
+async def apply(
+    connection: RawConnection,
+    batch: Sequence[Understood],
+    directory: Directory,
+    now: datetime,
+    *,
+    attempt_id: int | None,
+) -> Outcome:
+    """Writes all of it and commits. Raises Again or a database error: nothing was written then."""
+    async with connection.transaction():
+        outcome, events = await _apply(connection, batch, directory, now)
+        results = [u.result for u in batch]
+        await connection.execute(
+            JOURNAL.finish,
+            [r.entry_id for r in results],
+            [r.state for r in results],
+            [" ".join(map(str, r.interactions)) or None for r in results],
+            [r.detail for r in results],
+        )
+        if attempt_id is not None:
+            await connection.execute("DELETE FROM journal_attempt WHERE id = $1", attempt_id)
+        outcome.event_id = await append_events(connection, events)
+    return outcome
+
+
+async def _apply(
+    connection: Connection, batch: Sequence[Understood], directory: Directory, now: datetime
+) -> tuple[Outcome, list[NewEvent]]:
+    count = sum(len(u.items) + sum(len(i.attachments) + len(i.identities) for i in u.items) for u in batch)
+    if not count:
+        return Outcome(), []
+    rows = await connection.fetch(STREAM.new_ids, count * 4 + 4)
+    ids = iter([row["id"] for row in rows])
+    todo = _sort(batch, ids)
+    events = await _stream(connection, todo, ids, directory, now)
+    queued = any(e.type == "interaction.created" for e in events) and any(
+        w.thread is not None and w.thread.queued_at is not None for w, _ in todo.stream
+    )
+    media = any(w.item.attachments for w, _ in todo.stream)
+    events += await _about_earlier(connection, todo)
+    events += await apply_receipts(connection, todo.receipts)
+    events += _typing(todo.typing)
+    return Outcome(queued=queued, media=media), events
+
+
+def _sort(batch: Sequence[Understood], ids: Iterable[UUID]) -> _Sorted:
+    sorted_ = _Sorted()
+    by_kind = {
+        "edit": sorted_.edits,
+        "delete": sorted_.deletes,
+        "reaction": sorted_.reactions,
+        "opt_out": sorted_.opt_outs,
+        "typing": sorted_.typing,
+    }
+    taking = iter(ids)
+    for understood in batch:
+        channel = understood.entry.channel
+        if channel is None:
+            continue
+        for index, item in enumerate(understood.items):
+            work = Work(understood.entry, channel, item, understood.result, next(taking))
+            work.order_at = order_at(
+                item,
+                understood.entry,
+                whole_seconds=channel.connector.whole_seconds,
+                backwards=None if understood.entry.silent else BACKWARDS,
+            )
+            if item.kind in STREAM_KINDS:
+                sorted_.stream.append((work, index))
+            elif item.kind in {"delivery", "read"}:
+                sorted_.receipts.append(_receipt(work))
+            elif item.kind in by_kind:
+                by_kind[item.kind].append(work)
+    return sorted_
+
+
+def _receipt(work: Work) -> Receipt:
+    item = work.item
+    error = item.error
+    return Receipt(
+        channel_id=work.channel.id,
+        external_id=item.external_id,
+        status="read" if item.kind == "read" else (item.status or "sent"),
+        at=item.sent_at or work.entry.received_at,
+        error_code=error.code if error else "",
+        error_text=error.text if error else item.reason,
+        error_class=(error.class_ or "") if error else "",
+        thread_key=threads.thread_key_of(work),
+        watermark=item.kind == "read" or not item.external_id,
+    )
+
+
+async def _stream(
+    connection: Connection, todo: _Sorted, ids: Any, directory: Directory, now: datetime
+) -> list[NewEvent]:
+    """Items that become interactions of their own."""
+    await _adopt_edits(connection, todo)
+    new, known = await logbook.claim(connection, todo.stream)
+    for work in known:
+        work.result.interactions.append(work.interaction_id)
+    again = [work for work in known if work.entry.replay]
+    changed = await logbook.rewrite(connection, again, replayed=True) if again else []
+    todo.stream = [(work, 0) for work in new]
+    new.sort(key=lambda w: w.entry.id)
+    await matching.match(connection, new, ids)
+    touched = await threads.thread(connection, new, ids, directory, now)
+    await logbook.insert(connection, new, ids)
+    await threads.write(connection, touched)
+    participants = await _participants(connection, touched)
+    events = [frames.created(work, participants.get(_thread(work).id, ())) for work in new]
+    for work in new:
+        work.result.interactions.append(work.interaction_id)
+    return events + await _changed(connection, "interaction.edited", changed, ("text",))
+
+
+def _thread(work: Work) -> Thread:
+    assert work.thread is not None
+    return work.thread
+
+
+async def _participants(connection: Connection, touched: Sequence[Thread]) -> dict[UUID, list[UUID]]:
+    old = [t.id for t in touched if not t.is_new]
+    found: dict[UUID, list[UUID]] = {}
+    for row in await connection.fetch(PARTICIPANTS, old) if old else ():
+        found.setdefault(row["conversation_id"], []).append(row["agent_id"])
+    return found
+
+
+async def _adopt_edits(connection: Connection, todo: _Sorted) -> None:
+    """An edit whose message never came (it was sent before the channel was connected, or is still on its way) is taken
+    as the message.
+    """
+    if not todo.edits:
+        return
+    targets = {(w.channel.id, "message", _target(w)) for w in todo.edits}
+    known = await logbook.find_refs(connection, list(targets))
+    coming = {(w.channel.id, "message", w.item.external_id) for w, _ in todo.stream}
+    for work in [w for w in todo.edits if (w.channel.id, "message", _target(w)) not in known.keys() | coming]:
+        todo.edits.remove(work)
+        work.item.kind = "message"
+        work.item.external_id = _target(work)
+        coming.add((work.channel.id, "message", work.item.external_id))
+        todo.stream.append((work, 0))
+    todo.stream.sort(key=lambda pair: pair[0].entry.id)
+
+
+def _target(work: Work) -> str:
+    return str(work.item.meta.get("target_id") or work.item.external_id)[:500]
+
+
+async def _about_earlier(connection: Connection, todo: _Sorted) -> list[NewEvent]:
+    """Edits, deletions, reactions and refusals: they speak of a message or a client that is known."""
+    about = [*todo.edits, *todo.deletes, *todo.reactions]
+    events: list[NewEvent] = []
+    if about:
+        refs = await logbook.find_refs(connection, [(w.channel.id, "message", _target(w)) for w in about])
+        for work in about:
+            found = refs.get((work.channel.id, "message", _target(work)))
+            if found is None:
+                work.result.detail = f"{work.item.kind} of a message that was never received"
+                work.result.state = "ignored"
+            else:
+                work.interaction_id = found
+                work.result.interactions.append(found)
+        edits, deletes, reactions = (
+            [w for w in works if w.result.state != "ignored"] for works in (todo.edits, todo.deletes, todo.reactions)
+        )
+        events += await _changed(
+            connection, "interaction.edited", await logbook.rewrite(connection, edits, replayed=False), ("text",)
+        )
+        events += await _changed(connection, "interaction.deleted", await logbook.delete(connection, deletes), ())
+        events += await _changed(
+            connection, "interaction.reaction", await logbook.react(connection, reactions), ("reactions",)
+        )
+    if todo.opt_outs:
+        await _opt_outs(connection, todo.opt_outs)
+    return events
+
+
+async def _opt_outs(connection: Connection, works: Sequence[Work]) -> None:
+    """Who blocked us must not be written to; of several words the last counts. Consent by purpose is the campaigns' matter."""
+    last: dict[Key, Work] = {}
+    for work in works:
+        for key, _ in matching.keys_of(work.item, work.channel):
+            if IDENTITY_KINDS[key.kind].strength:
+                last[key] = work
+    keys = sorted(last)
+    await connection.execute(
+        STREAM.block_identities,
+        [k.kind for k in keys],
+        [k.scope for k in keys],
+        [k.value for k in keys],
+        [last[k].item.meta.get("status", "out") != "in" for k in keys],
+        [last[k].item.reason[:200] for k in keys],
+    )
+
+
+async def _changed(
+    connection: Connection, type_: str, rows: Sequence[asyncpg.Record], shown: Sequence[str]
+) -> list[NewEvent]:
+    """An event for each changed interaction, to those who may see its conversation."""
+    if not rows:
+        return []
+    seen = {
+        row["id"]: audience(agents=(row["assignee_id"], row["owner_id"], *row["participants"]), queue=row["queue_id"])
+        for row in await connection.fetch(STREAM.audiences, sorted({row["conversation_id"] for row in rows}))
+    }
+    return [
+        NewEvent(
+            type_,
+            seen.get(row["conversation_id"], []),
+            {
+                "interaction_id": row["id"],
+                "conversation_id": row["conversation_id"],
+                "contact_id": row["contact_id"],
+                "channel_id": row["channel_id"],
+                **{name: row[name] for name in shown},
+            },
+        )
+        for row in rows
+    ]
+
+
+def _typing(works: Sequence[Work]) -> list[NewEvent]:
+    """Worth telling only while it is true; supervisors' sockets and the thread's own page listen for it."""
+    return [
+        NewEvent("contact.typing", ["all"], {"channel_id": w.channel.id, "thread_key": threads.thread_key_of(w)})
+        for w in works
+        if w.entry.fresh
+    ]

@@ -1,0 +1,158 @@
+"""The channels as the running hub sees them: rows with their connector and decrypted settings, cached by version."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from pydantic import SecretStr, ValidationError
+
+from config.errors import BadSettings, HubError, NotFound
+from connectors import registry
+from connectors.base import CommonSettings, Connector
+from storage.bus import Topic
+from storage.db import DATABASE_ERRORS, Connection
+from storage.store import Store
+from storage.vault import Vault
+
+log = structlog.get_logger()
+SWEEP_S = 5.0
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One configured connection. `settings` is of the connector's own model."""
+
+    id: UUID
+    name: str
+    token: str
+    state: str
+    queue_id: UUID | None
+    version: int
+    connector: Connector[Any]
+    settings: Any
+
+
+class Channels:
+    """All channels by id and by hook token, read again when told and every few seconds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._by_id: dict[UUID, Channel] = {}
+        self._by_token: dict[str, Channel] = {}
+        self._signal = store.bus.signal(Topic.CHANNELS)
+        self.changed = asyncio.Event()
+
+    def all(self) -> list[Channel]:
+        return list(self._by_id.values())
+
+    def get(self, channel_id: UUID) -> Channel | None:
+        return self._by_id.get(channel_id)
+
+    async def by_token(self, token: str) -> Channel | None:
+        """Looks once into the table before an unknown token is refused: another process may just have added it."""
+        found = self._by_token.get(token)
+        if found is None and 16 <= len(token) <= 64:
+            row = await self._store.pool.fetchrow("SELECT id FROM channel WHERE token = $1", token)
+            if row is not None:
+                await self.refresh()
+                found = self._by_token.get(token)
+        return found
+
+    async def refresh(self) -> None:
+        """Reads the rows whose version changed."""
+        rows = await self._store.pool.fetch("SELECT * FROM channel")
+        before = self._by_id
+        now: dict[UUID, Channel] = {}
+        for row in rows:
+            known = before.get(row["id"])
+            if known is not None and known.version == row["version"]:
+                now[known.id] = known
+            elif (channel := self._load(row)) is not None:
+                now[channel.id] = channel
+        self._by_id = now
+        self._by_token = {channel.token: channel for channel in now.values()}
+        if now != before:
+            self.changed.set()
+            self.changed = asyncio.Event()
+
+    def _load(self, row: asyncpg.Record) -> Channel | None:
+        try:
+            connector = registry.get(row["connector"])
+            settings = connector.settings.model_validate(self._store.vault.decrypt(row["settings"]))
+        except (HubError, ValidationError) as error:
+            log.error("channel_unreadable", channel_id=str(row["id"]), error=type(error).__name__)
+            return None
+        return Channel(
+            row["id"], row["name"], row["token"], row["state"], row["queue_id"], row["version"], connector, settings
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._signal.wait(SWEEP_S)
+            try:
+                await self.refresh()
+            except DATABASE_ERRORS as error:
+                log.warning("channels_not_read", error=type(error).__name__)
+
+
+def check_settings(connector: Connector[Any], values: Mapping[str, object]) -> CommonSettings:
+    """The connector's settings of these values. Raises BadSettings naming the field, never its value."""
+    try:
+        settings: CommonSettings = connector.settings.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise BadSettings(f"{field}: {first['msg']}") from None
+    return settings
+
+
+def reveal(settings: CommonSettings) -> dict[str, object]:
+    """Plain JSON values of the settings, secrets included: only for encryption."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, SecretStr):
+            return value.get_secret_value()
+        return [plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+    return {name: plain(getattr(settings, name)) for name in type(settings).model_fields}
+
+
+async def add_channel(
+    connection: Connection, vault: Vault, *, connector: str, name: str, values: Mapping[str, object]
+) -> tuple[UUID, str]:
+    """A new channel; returns its id and hook token. Raises BadSettings."""
+    kind = registry.get(connector)
+    ciphertext = vault.encrypt(reveal(check_settings(kind, values)))
+    token = secrets.token_urlsafe(24)
+    channel_id: UUID = await connection.fetchval(
+        "INSERT INTO channel (connector, name, token, settings) VALUES ($1, $2, $3, $4) RETURNING id",
+        connector,
+        name,
+        token,
+        ciphertext,
+    )
+    return channel_id, token
+
+
+async def change_settings(
+    connection: Connection, vault: Vault, channel_id: UUID, values: Mapping[str, object]
+) -> CommonSettings:
+    """Sets the named settings, keeps the others. Raises NotFound, BadSettings."""
+    row = await connection.fetchrow("SELECT connector, settings FROM channel WHERE id = $1 FOR UPDATE", channel_id)
+    if row is None:
+        raise NotFound("no such channel")
+    settings = check_settings(registry.get(row["connector"]), vault.decrypt(row["settings"]) | dict(values))
+    await connection.execute(
+        "UPDATE channel SET settings = $2, version = version + 1 WHERE id = $1",
+        channel_id,
+        vault.encrypt(reveal(settings)),
+    )
+    return settings

@@ -1,0 +1,186 @@
+"""Writing a batch into the stream: new interactions with their files, and what speaks of earlier ones (edits, deletions,
+reactions). Each function is one or two statements for the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from connectors.items import Item
+from router.understand import to_document
+from router.work import Work
+from storage.db import Connection
+from storage.queries import load
+
+SQL = load("stream")
+BODY_KEYS = ("sender", "recipients", "quoted", "html", "subject", "call", "meta")
+
+
+def ref_of(work: Work, index: int) -> tuple[UUID, str, str, str]:
+    """What makes an item the same item for ever: the provider's id, else its place in its journal entry."""
+    if work.item.external_id:
+        return (work.channel.id, _ref_kind(work.item), work.item.external_id, "")
+    return (work.channel.id, "entry", f"{work.entry.id}:{index}", "")
+
+
+def _ref_kind(item: Item) -> str:
+    return item.kind if item.kind in {"call", "form"} else "message"
+
+
+async def claim(connection: Connection, works: Sequence[tuple[Work, int]]) -> tuple[list[Work], list[Work]]:
+    """Splits a batch into what is new and what is known already (whose `interaction_id` is then the earlier one)."""
+    if not works:
+        return [], []
+    first: dict[tuple[UUID, str, str, str], Work] = {}
+    refs = [ref_of(work, index) for work, index in works]
+    for ref, (work, _) in zip(refs, works, strict=True):
+        first.setdefault(ref, work)
+    order = list(first)
+    rows = await connection.fetch(
+        SQL.claim_refs,
+        [ref[0] for ref in order],
+        [ref[1] for ref in order],
+        [ref[2] for ref in order],
+        [ref[3] for ref in order],
+        [first[ref].interaction_id for ref in order],
+    )
+    claimed = {row["interaction_id"] for row in rows}
+    new = [work for work, _ in works if work.interaction_id in claimed]
+    known = [(work, ref) for ref, (work, _) in zip(refs, works, strict=True) if work.interaction_id not in claimed]
+    if known:
+        earlier = await find_refs(connection, [ref[:3] for _, ref in known])
+        for work, ref in known:
+            work.interaction_id = earlier.get(ref[:3], work.interaction_id)
+    return new, [work for work, _ in known]
+
+
+async def find_refs(connection: Connection, refs: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], UUID]:
+    """Provider ids -> our interactions, those there are."""
+    wanted = sorted(set(refs))
+    rows = await connection.fetch(SQL.find_refs, [r[0] for r in wanted], [r[1] for r in wanted], [r[2] for r in wanted])
+    return {(row["channel_id"], row["kind"], row["external_id"]): row["interaction_id"] for row in rows}
+
+
+def body_of(item: Item) -> dict[str, Any]:
+    """The parts of an item that have no column."""
+    found = {key: value for key in BODY_KEYS if (value := getattr(item, key))}
+    document: dict[str, Any] = to_document(found)
+    return document
+
+
+async def insert(connection: Connection, works: Sequence[Work], ids: Iterator[UUID]) -> None:
+    """New interactions and rows for their files (fetched later, by whoever has time)."""
+    if not works:
+        return
+    files: list[tuple[UUID, Work, dict[str, Any]]] = []
+    bodies = []
+    for work in works:
+        body = body_of(work.item)
+        if work.item.attachments:
+            body["attachments"] = [_file(work, a, next(ids), files) for a in work.item.attachments]
+        bodies.append(body or None)
+    threads = [work.thread for work in works]
+    assert all(thread is not None for thread in threads)
+    await connection.execute(
+        SQL.insert_interactions,
+        [w.interaction_id for w in works],
+        [w.order_at for w in works],
+        [_sequence(w.item) for w in works],
+        [w.entry.id for w in works],
+        [w.item.kind for w in works],
+        [w.item.direction or "in" for w in works],
+        [w.channel.id for w in works],
+        [t.id for t in threads if t is not None],
+        [w.known.contact_id if w.known else None for w in works],
+        [w.known.identity_id if w.known else None for w in works],
+        [w.item.external_id for w in works],
+        [w.item.reply_to.replace("\x00", "")[:500] for w in works],
+        [w.item.sent_at for w in works],
+        [w.entry.received_at for w in works],
+        [w.item.text for w in works],
+        bodies,
+        [w.entry.replay for w in works],
+        [f"{w.item.subject} {w.item.text}".replace("\x00", "").strip()[:100_000] for w in works],
+        ["sent" if w.item.direction == "out" else None for w in works],
+    )
+    if files:
+        await connection.execute(
+            SQL.insert_attachments,
+            [i for i, _, _ in files],
+            [w.interaction_id for _, w, _ in files],
+            [w.channel.id for _, w, _ in files],
+            [f["name"] for _, _, f in files],
+            [f["type"] for _, _, f in files],
+            [f["size"] for _, _, f in files],
+            [f["source"] for _, _, f in files],
+        )
+
+
+def _file(work: Work, attachment: Any, new_id: UUID, files: list[tuple[UUID, Work, dict[str, Any]]]) -> dict[str, Any]:
+    """What the interaction shows of a file; the row to fetch it by is added to `files`. Bytes that came inside the
+    payload are taken from the journal again when they are kept, not copied into the row.
+    """
+    name, type_ = attachment.name.replace("\x00", "")[:255], attachment.type.replace("\x00", "")[:100]
+    source = {
+        "url": attachment.url,
+        "id": attachment.id,
+        "entry": work.entry.id if attachment.data is not None else None,
+    }
+    files.append((new_id, work, {"name": name, "type": type_, "size": attachment.size, "source": to_document(source)}))
+    shown = {"id": str(new_id), "name": name, "type": type_}
+    return shown | ({"size": attachment.size} if attachment.size is not None else {})
+
+
+def _sequence(item: Item) -> int:
+    """The provider's own order among messages of one second, where it has one."""
+    value = item.meta.get("seq", 0)
+    return value if isinstance(value, int) and abs(value) < 1 << 62 else 0
+
+
+async def rewrite(connection: Connection, works: Sequence[Work], *, replayed: bool) -> list[asyncpg.Record]:
+    """Edits (and replays that understand more): the newest version wins. Returns the interactions that changed."""
+    newest: dict[UUID, Work] = {}
+    for work in works:
+        known = newest.get(work.interaction_id)
+        if known is None or _version_at(known) <= _version_at(work):
+            newest[work.interaction_id] = work
+    chosen = sorted(newest.values(), key=lambda w: w.interaction_id)
+    if not chosen:
+        return []
+    return await connection.fetch(
+        SQL.rewrite_interactions,
+        [w.interaction_id for w in chosen],
+        [w.item.text for w in chosen],
+        [body_of(w.item) for w in chosen],
+        [None if replayed else _version_at(w) for w in chosen],
+    )
+
+
+def _version_at(work: Work) -> datetime:
+    return work.item.sent_at or work.entry.received_at
+
+
+async def delete(connection: Connection, works: Sequence[Work]) -> list[asyncpg.Record]:
+    """Messages taken back. Returns the interactions that were there."""
+    if not works:
+        return []
+    at = {w.interaction_id: w.item.sent_at or w.entry.received_at for w in works}
+    return await connection.fetch(SQL.delete_interactions, list(at), list(at.values()))
+
+
+async def react(connection: Connection, works: Sequence[Work]) -> list[asyncpg.Record]:
+    """Reactions put or taken back; of one person's on one message the last counts."""
+    last: dict[tuple[UUID, str], str | None] = {}
+    for work in works:
+        who = work.item.sender.value if work.item.sender is not None else "?"
+        emoji = None if work.item.meta.get("action") == "remove" else str(work.item.meta.get("emoji") or "?")[:32]
+        last[(work.interaction_id, who)] = emoji
+    changed: list[asyncpg.Record] = []
+    for (interaction_id, who), emoji in sorted(last.items(), key=lambda entry: entry[0]):
+        changed += await connection.fetch(SQL.react, [interaction_id], [who], [emoji])
+    return changed

@@ -1,0 +1,91 @@
+"""Bytes kept once under their SHA-256 in the data folder: attachments, and payloads too big for a row."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from config.errors import NotFound, TooBig, Unavailable
+
+
+class Kept(NamedTuple):
+    """`size` in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Blobs:
+    """A folder of content-addressed files, two levels deep. A file is complete once it has its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where these bytes lie. Raises NotFound for what is no digest."""
+        if len(sha256) != 64 or not sha256.isalnum():
+            raise NotFound("no such blob")
+        return self._folder / sha256[:2] / sha256[2:4] / sha256
+
+    async def keep(self, data: bytes) -> Kept:
+        """Writes and syncs; the same bytes again cost a look. Raises Unavailable when the disk refuses."""
+        return await asyncio.to_thread(self._keep, data)
+
+    def _keep(self, data: bytes) -> Kept:
+        kept = Kept(hashlib.sha256(data).hexdigest(), len(data))
+        target = self.path(kept.sha256)
+        if not target.exists():
+            try:
+                new = self._new(target)
+                new.write_bytes(data)
+                _finish(new, target)
+            except OSError as error:
+                raise Unavailable(f"a file can't be kept: {error.strerror}") from error
+        return kept
+
+    async def keep_stream(self, chunks: AsyncIterator[bytes], *, limit: int) -> Kept:
+        """The same for a stream. Raises TooBig past `limit` bytes; nothing stays of it then."""
+        digest, size = hashlib.sha256(), 0
+        new = self._new(self._folder / "incoming" / "x")
+        try:
+            with await asyncio.to_thread(new.open, "wb") as file:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > limit:
+                        raise TooBig(f"the file has more than {limit} bytes")
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+            kept = Kept(digest.hexdigest(), size)
+            await asyncio.to_thread(_finish, new, self.path(kept.sha256))
+        finally:
+            await asyncio.to_thread(new.unlink, missing_ok=True)
+        return kept
+
+    async def read(self, sha256: str) -> bytes:
+        """All of it. Raises NotFound."""
+        try:
+            return await asyncio.to_thread(self.path(sha256).read_bytes)
+        except FileNotFoundError:
+            raise NotFound("the file is no longer kept") from None
+
+    def _new(self, target: Path) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.parent / f".{secrets.token_hex(8)}.new"
+
+
+def _finish(new: Path, target: Path) -> None:
+    """Synced before it has its name, and its name synced too: what a row points at survives a power cut."""
+    with new.open("rb+") as file:
+        os.fsync(file.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

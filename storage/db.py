@@ -1,0 +1,106 @@
+"""Connections to PostgreSQL: a SQLAlchemy engine for CRUD, an asyncpg pool for reads, and single connections for work
+that holds session locks (a pool would silently release them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+import msgspec
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from config.errors import Unavailable
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    RawConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = Any
+    Pool = asyncpg.Pool
+    RawConnection = asyncpg.Connection
+
+CONNECT_TIMEOUT_S = 10
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What any statement can end in when the server is gone, restarting or refusing."""
+
+LOCK_HOLDER: Mapping[str, str] = {
+    "idle_session_timeout": "4s",
+    "idle_in_transaction_session_timeout": "4s",
+    "transaction_timeout": "30s",
+    "statement_timeout": "25s",
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "4000",
+}
+"""For connections whose session locks own lanes or fetchers: a frozen holder is thrown out within seconds."""
+
+ORDINARY: Mapping[str, str] = {
+    "idle_in_transaction_session_timeout": "15s",
+    "transaction_timeout": "60s",
+    "statement_timeout": "30s",
+}
+
+
+async def _setup(connection: RawConnection) -> None:
+    await connection.set_type_codec(
+        "jsonb", encoder=_encode, decoder=msgspec.json.decode, schema="pg_catalog", format="text"
+    )
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def dsn_of(url: str) -> str:
+    """The URL as asyncpg takes it (SQLAlchemy's driver suffix removed)."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1).replace("postgres://", "postgresql://", 1)
+
+
+async def connect(url: str, *, application: str, settings: Mapping[str, str] = ORDINARY) -> RawConnection:
+    """A connection of its own, outside any pool. Raises Unavailable when the server can't be reached."""
+    try:
+        connection = await asyncpg.connect(
+            dsn_of(url),
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=40,
+            server_settings={"application_name": application, **settings},
+        )
+    except DATABASE_ERRORS as error:
+        raise Unavailable(f"PostgreSQL can't be reached: {type(error).__name__}") from error
+    await _setup(connection)
+    return connection
+
+
+async def make_pool(url: str, *, application: str, size: int = 8) -> Pool:
+    """A pool for reads and short transactions. Raises Unavailable."""
+    try:
+        return await asyncpg.create_pool(
+            dsn_of(url),
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=35,
+            init=_setup,
+            server_settings={"application_name": application, **ORDINARY},
+        )
+    except DATABASE_ERRORS as error:
+        raise Unavailable(f"PostgreSQL can't be reached: {type(error).__name__}") from error
+
+
+def make_engine(url: str, *, application: str, size: int = 4) -> AsyncEngine:
+    """SQLAlchemy's engine on the same database. JSON goes through msgspec."""
+    target = make_url(dsn_of(url)).set(drivername="postgresql+asyncpg")
+    return create_async_engine(
+        target,
+        pool_size=size,
+        max_overflow=size,
+        pool_pre_ping=True,
+        json_serializer=_encode,
+        json_deserializer=msgspec.json.decode,
+        connect_args={"server_settings": {"application_name": application, **ORDINARY}, "timeout": CONNECT_TIMEOUT_S},
+    )

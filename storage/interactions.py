@@ -1,0 +1,162 @@
+"""Reads of the stream."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from storage.db import Pool
+from storage.reading import EARLIEST, INT8_MAX, INT8_MIN, LAST_ID, LATEST, NO_ID, fetch_planned, scoped, walked
+
+BODY_KEYS = ("sender", "recipients", "attachments", "subject", "html", "quoted", "call", "error", "reactions", "meta")
+Key = tuple[datetime, int, UUID]
+FIRST: Key = (EARLIEST, INT8_MIN, NO_ID)
+LAST: Key = (LATEST, INT8_MAX, LAST_ID)
+
+
+class InteractionItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One item of the stream as the API shows it. `contact_id` is the card; keys without a value are absent."""
+
+    id: UUID
+    at: datetime
+    received_at: datetime
+    kind: str
+    direction: str
+    channel_id: UUID
+    contact_id: UUID
+    conversation_id: UUID
+    sent_at: datetime | None = None
+    external_id: str = ""
+    sender: dict[str, Any] | None = None
+    recipients: list[Any] | None = None
+    text: str = ""
+    attachments: list[Any] | None = None
+    state: str | None = None
+    identity_id: UUID | None = None
+    agent_id: UUID | None = None
+    reply_to: str = ""
+    subject: str = ""
+    html: str = ""
+    quoted: str = ""
+    call: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    reactions: list[Any] | dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+    replayed: bool = False
+
+
+class InteractionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is narrowed to; `contact` is any member of a card and means the whole card."""
+
+    channel: UUID | None = None
+    contact: UUID | None = None
+    conversation: UUID | None = None
+    kind: str | None = None
+    direction: str | None = None
+
+
+# Inner part of every list: one driver row (a conversation, a member of a card, a channel) leads into the index
+# (driver, order_at, seq, id), so that a page costs the same in a stream of any length.
+_PAGE = """
+SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
+       coalesce(k.card_id, i.contact_id) AS contact_id, i.identity_id, i.agent_id, i.external_id, i.reply_to,
+       i.sent_at, i.text, i.body, i.state, i.edited_at, i.deleted_at, i.replayed
+FROM ({drivers}) AS d CROSS JOIN LATERAL (
+  SELECT * FROM interaction AS i
+  WHERE i.{column} = d.id AND (i.order_at, i.seq, i.id) > ($2::timestamptz, $3::bigint, $4::uuid)
+    AND ($6::uuid IS NULL OR i.channel_id = $6)
+    AND ($7::uuid IS NULL OR i.contact_id IN ({members}))
+    AND ($8::uuid IS NULL OR i.conversation_id = $8)
+    AND ($9::text IS NULL OR i.kind = $9) AND ($10::text IS NULL OR i.direction = $10)
+    AND {interaction_visible}
+  ORDER BY i.order_at ASC, i.seq ASC, i.id ASC LIMIT $5) AS i
+LEFT JOIN contact AS k ON k.id = i.contact_id
+ORDER BY i.order_at ASC, i.seq ASC, i.id ASC LIMIT $5
+"""
+_MEMBERS = "SELECT m.id FROM contact AS m WHERE m.card_id = (SELECT n.card_id FROM contact AS n WHERE n.id = $7)"
+
+
+def _page(column: str, drivers: str) -> str:
+    return _PAGE.replace("{column}", column).replace("{drivers}", drivers).replace("{members}", _MEMBERS)
+
+
+_BY_CONVERSATION = walked(_page("conversation_id", "SELECT $8::uuid AS id"))
+_BY_CONTACT = walked(_page("contact_id", _MEMBERS))
+_BY_CHANNEL = walked(_page("channel_id", "SELECT h.id FROM channel AS h WHERE $6::uuid IS NULL OR h.id = $6"))
+
+
+async def list_interactions(
+    pool: Pool, viewer: UUID | None, wanted: InteractionFilter, *, after: Key | None, limit: int, down: bool
+) -> list[asyncpg.Record]:
+    """One page in (order_at, seq, id) order."""
+    if wanted.conversation is not None:
+        statement = _BY_CONVERSATION
+    else:
+        statement = _BY_CONTACT if wanted.contact is not None else _BY_CHANNEL
+    key = after or (LAST if down else FIRST)
+    return await fetch_planned(
+        pool,
+        statement.down if down else statement.up,
+        viewer,
+        *key,
+        limit,
+        wanted.channel,
+        wanted.contact,
+        wanted.conversation,
+        wanted.kind,
+        wanted.direction,
+    )
+
+
+# Newest by arrival, which is the order of the partitions: a frequent word stops after one page of the newest
+# partition's primary key, a rare one is found by the GIN index and sorted.
+_SEARCH = scoped(
+    """
+SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
+       coalesce(k.card_id, i.contact_id) AS contact_id, i.identity_id, i.agent_id, i.external_id, i.reply_to,
+       i.sent_at, i.text, i.body, i.state, i.edited_at, i.deleted_at, i.replayed
+FROM interaction AS i LEFT JOIN contact AS k ON k.id = i.contact_id
+WHERE i.search @@ (websearch_to_tsquery('russian', $2) || websearch_to_tsquery('simple', $2))
+  AND i.id < $3::uuid
+  AND ($5::uuid IS NULL OR i.channel_id = $5)
+  AND ($6::uuid IS NULL OR i.contact_id IN ({members}))
+  AND ($7::uuid IS NULL OR i.conversation_id = $7)
+  AND ($8::text IS NULL OR i.kind = $8) AND ($9::text IS NULL OR i.direction = $9)
+  AND {interaction_visible}
+ORDER BY i.id DESC LIMIT $4
+""".replace("{members}", _MEMBERS.replace("$7", "$6"))
+)
+
+
+async def search_interactions(
+    pool: Pool, viewer: UUID | None, text: str, wanted: InteractionFilter, *, before: UUID | None, limit: int
+) -> list[asyncpg.Record]:
+    """Those whose text has the words, newest first. `text` in web search syntax: quotes, `or`, a leading minus."""
+    return await fetch_planned(
+        pool,
+        _SEARCH,
+        viewer,
+        text,
+        before or LAST_ID,
+        limit,
+        wanted.channel,
+        wanted.contact,
+        wanted.conversation,
+        wanted.kind,
+        wanted.direction,
+    )
+
+
+def to_item(row: asyncpg.Record) -> InteractionItem:
+    """The row's columns, and of its body the parts that are shown."""
+    fields = dict(row)
+    del fields["seq"]
+    body = fields.pop("body") or {}
+    fields.update({name: body[name] for name in BODY_KEYS if body.get(name)})
+    return InteractionItem(**fields)

@@ -1,0 +1,132 @@
+"""Messages on their way out, as people see them and take them in hand."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from config.errors import Conflict, NotFound
+from storage.db import Connection, Pool
+from storage.reading import LAST_ID, NO_ID, fetch_planned, planned, scoped, walked
+
+Action = Literal["retry", "cancel", "sent", "failed"]
+
+
+class Attempt(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One try at sending; `provider_text` in the provider's own words."""
+
+    at: datetime
+    took_ms: int
+    verdict: str
+    provider_code: str = ""
+    provider_text: str = ""
+
+
+class OutboundItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A message of ours. `tries`: its history, in the single view alone."""
+
+    id: UUID
+    interaction_id: UUID
+    conversation_id: UUID
+    channel_id: UUID
+    identity_id: UUID
+    state: str
+    attempts: int
+    next_at: datetime
+    created_at: datetime
+    text: str = ""
+    agent_id: UUID | None = None
+    external_ids: list[str] = []
+    error_class: str = ""
+    error_code: str = ""
+    error: str = ""
+    sent_at: datetime | None = None
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+    tries: list[Attempt] = []
+
+
+_COLUMNS = """o.id, o.interaction_id, o.conversation_id, o.channel_id, o.identity_id, o.state, o.attempts, o.next_at,
+  o.created_at, coalesce(o.message ->> 'text', '') AS text, o.agent_id, o.external_ids, o.error_class, o.error_code,
+  o.error, o.sent_at, o.delivered_at, o.read_at"""
+_LIST = walked(
+    """
+SELECT {columns} FROM outbound AS o JOIN conversation AS c ON c.id = o.conversation_id
+WHERE (o.id) > ($2::uuid) AND ($4::text[] IS NULL OR o.state = ANY($4)) AND ($5::uuid IS NULL OR o.channel_id = $5)
+  AND ($6::uuid IS NULL OR o.conversation_id = $6) AND {conversation_visible}
+ORDER BY o.id ASC LIMIT $3
+""".replace("{columns}", _COLUMNS)
+)
+
+
+async def list_outbound(
+    pool: Pool,
+    viewer: UUID | None,
+    *,
+    states: list[str] | None,
+    channel: UUID | None,
+    conversation: UUID | None,
+    after: UUID | None,
+    limit: int,
+    down: bool,
+) -> list[OutboundItem]:
+    """In the order they were written."""
+    key = after or (LAST_ID if down else NO_ID)
+    statement = _LIST.down if down else _LIST.up
+    rows = await fetch_planned(pool, statement, viewer, key, limit, states, channel, conversation)
+    return [OutboundItem(**row) for row in rows]
+
+
+_ONE = scoped(
+    """
+SELECT {columns} FROM outbound AS o JOIN conversation AS c ON c.id = o.conversation_id
+WHERE o.id = $2 AND {conversation_visible}
+""".replace("{columns}", _COLUMNS)
+)
+_TRIES = """
+SELECT at, took_ms, verdict, provider_code, provider_text FROM outbound_attempt WHERE outbound_id = $1 ORDER BY id
+"""
+
+
+async def get_outbound(connection: Connection, viewer: UUID | None, outbound_id: UUID) -> OutboundItem:
+    """With its tries. Raises NotFound, also when the viewer may not see it."""
+    rows = await planned(connection, _ONE, viewer, outbound_id)
+    if not rows:
+        raise NotFound("no such outbound message")
+    tries = [Attempt(**row) for row in await connection.fetch(_TRIES, outbound_id)]
+    return OutboundItem(**rows[0], tries=tries)
+
+
+_FROM: dict[str, tuple[str, ...]] = {
+    "retry": ("failed", "in_doubt", "cancelled"),
+    "cancel": ("queued",),
+    "sent": ("in_doubt",),
+    "failed": ("in_doubt",),
+}
+_TO = {"retry": "queued", "cancel": "cancelled", "sent": "sent", "failed": "failed"}
+# A retry starts its own 24 hours: they are counted from the message's due_at.
+_MOVE = """
+UPDATE outbound SET state = $2, lease_until = NULL, claimed_by = '', next_at = now(),
+  attempts = CASE WHEN $2 = 'queued' THEN 0 ELSE attempts END,
+  message = CASE WHEN $2 = 'queued' THEN jsonb_set(message, '{due_at}', to_jsonb(now())) ELSE message END,
+  sent_at = CASE WHEN $2 = 'sent' THEN coalesce(sent_at, now()) ELSE sent_at END,
+  error_class = CASE WHEN $2 = 'failed' THEN 'permanent' ELSE '' END,
+  error_code = '', error = CASE WHEN $2 = 'failed' THEN 'settled by hand' ELSE '' END
+WHERE id = $1
+"""
+
+
+async def take_in_hand(
+    connection: Connection, viewer: UUID | None, outbound_id: UUID, action: Action
+) -> tuple[OutboundItem, dict[str, Any]]:
+    """Does it if the state allows; returns the message and what changed before. Raises NotFound, Conflict."""
+    await connection.execute("SELECT FROM outbound WHERE id = $1 FOR UPDATE", outbound_id)
+    old = await get_outbound(connection, viewer, outbound_id)
+    if old.state not in _FROM[action]:
+        raise Conflict(f"a message that is {old.state} can't be set to {_TO[action]}")
+    await connection.execute(_MOVE, outbound_id, _TO[action])
+    await connection.execute("UPDATE interaction SET state = $2 WHERE id = $1", old.interaction_id, _TO[action])
+    return await get_outbound(connection, None, outbound_id), {"state": old.state}

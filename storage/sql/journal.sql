@@ -1,0 +1,107 @@
+-- name: keep
+-- A batch of payloads, those not seen before, with their work-list rows, in one statement (one commit).
+-- $1 keys uuid[], $2 expires_at, $3 channel_id, $4 lane, $5 class, $6 silent, $7 request, $8 body, $9 blob: arrays.
+-- Keys are sorted for the insert, so that two writers wait for one another in one order. A key whose window is over is
+-- taken anew. Returns the keys that were new. Uses journal_dedup_pkey, journal_dedup_old_pkey.
+WITH incoming AS (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::timestamptz[], $3::uuid[], $4::smallint[], $5::smallint[], $6::boolean[], $7::jsonb[],
+        $8::bytea[], $9::text[]
+    ) WITH ORDINALITY AS i (key, expires_at, channel_id, lane, class, silent, request, body, blob, ord)
+), fresh AS (
+    INSERT INTO journal_dedup AS d (key, expires_at)
+    SELECT i.key, i.expires_at
+    FROM incoming AS i
+    WHERE NOT EXISTS (
+        SELECT FROM journal_dedup_old AS o WHERE o.key = i.key AND (o.expires_at IS NULL OR o.expires_at > now())
+    )
+    ORDER BY i.key
+    ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at WHERE d.expires_at <= now()
+    RETURNING d.key
+), kept AS (
+    INSERT INTO journal (channel_id, lane, class, silent, request, body, blob)
+    SELECT i.channel_id, i.lane, i.class, i.silent, i.request, i.body, i.blob
+    FROM incoming AS i JOIN fresh USING (key)
+    ORDER BY i.ord
+    RETURNING id, lane, class
+), todo AS (
+    INSERT INTO journal_todo (entry_id, lane, class) SELECT id, lane, class FROM kept
+)
+SELECT key FROM fresh
+
+-- name: set_mark
+-- A fetcher's progress, in the transaction that keeps what it fetched. $1 channel, $2 mark.
+INSERT INTO channel_mark (channel_id, mark) VALUES ($1, $2)
+ON CONFLICT (channel_id) DO UPDATE SET mark = excluded.mark, at = now()
+
+-- name: take
+-- The next entries of the lanes in hand, live before status before bulk, oldest first.
+-- $1 lanes, $2 limit, $3 the id below which nothing was left when last looked at all (dead rows of a work list pile up
+-- behind a long transaction elsewhere; starting above them keeps this quick). Uses journal_todo_class_entry_id_idx.
+SELECT t.entry_id, t.lane, t.class, t.attempts, t.replay, j.channel_id, j.received_at, j.silent, j.request, j.body, j.blob
+FROM (
+    SELECT entry_id, lane, class, attempts, replay FROM journal_todo
+    WHERE lane = ANY ($1::smallint[]) AND entry_id >= $3
+    ORDER BY class, entry_id LIMIT $2
+) AS t
+LEFT JOIN journal AS j ON j.id = t.entry_id
+ORDER BY t.class, t.entry_id
+
+-- name: note_attempt
+-- Which entries this worker takes in hand, before it does. $1 worker, $2 entries.
+INSERT INTO journal_attempt (worker, entry_ids) VALUES ($1, $2) RETURNING id
+
+-- name: suspects
+-- Batches whose worker is gone: their entries carry one unclean death more, the notes go. $1 ids of living workers.
+WITH dead AS (
+    DELETE FROM journal_attempt WHERE worker <> ALL ($1::int[]) RETURNING entry_ids
+)
+UPDATE journal_todo AS t SET attempts = t.attempts + 1
+FROM (SELECT DISTINCT unnest(entry_ids) AS entry_id FROM dead) AS d
+WHERE t.entry_id = d.entry_id
+
+-- name: absolve
+-- This worker lost its connection, not its life: its note goes; if another has counted it as a death already, that is
+-- taken back. $1 note, $2 its entries.
+WITH mine AS (
+    DELETE FROM journal_attempt WHERE id = $1 RETURNING id
+)
+UPDATE journal_todo SET attempts = attempts - 1
+WHERE entry_id = ANY ($2::bigint[]) AND attempts > 0 AND NOT EXISTS (SELECT FROM mine)
+
+-- name: finish
+-- What the entries of a batch became. $1 entry, $2 state, $3 interactions (space separated ids), $4 detail: arrays.
+WITH done AS (
+    DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
+)
+INSERT INTO journal_result (entry_id, state, interactions, detail)
+SELECT r.entry_id, r.state, string_to_array(r.interactions, ' ')::uuid[], r.detail
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS r (entry_id, state, interactions, detail)
+ORDER BY r.entry_id
+ON CONFLICT (entry_id) DO UPDATE
+SET state = excluded.state, at = now(), interactions = excluded.interactions, detail = excluded.detail
+
+-- name: replay
+-- Puts entries back on the work list. $1 entries. Entries under way are left alone.
+INSERT INTO journal_todo (entry_id, lane, class, replay)
+SELECT j.id, j.lane, 2, true FROM journal AS j WHERE j.id = ANY ($1::bigint[])
+ON CONFLICT (entry_id) DO NOTHING
+RETURNING entry_id
+
+-- name: failed
+-- Entries to look at again. $1 channel or null, $2 since or null. Uses journal_result_state_entry_id_idx.
+SELECT r.entry_id
+FROM journal_result AS r JOIN journal AS j ON j.id = r.entry_id
+WHERE r.state IN ('failed', 'quarantined')
+  AND ($1::uuid IS NULL OR j.channel_id = $1) AND ($2::timestamptz IS NULL OR j.received_at >= $2)
+ORDER BY r.entry_id
+
+-- name: rotate_swap
+-- The two generations of keys change names, the older one emptied. Writers wait for an instant; their prepared
+-- statements are planned anew with the new names. Run in a transaction under the DEDUP lock.
+LOCK TABLE journal_dedup, journal_dedup_old IN ACCESS EXCLUSIVE MODE;
+TRUNCATE journal_dedup_old;
+ALTER TABLE journal_dedup_old RENAME TO journal_dedup_next;
+ALTER TABLE journal_dedup RENAME TO journal_dedup_old;
+ALTER TABLE journal_dedup_next RENAME TO journal_dedup

@@ -1,0 +1,233 @@
+"""Agents: who they are, whether they are there, when they are away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from config.errors import BadRequest, Conflict, NotFound
+from storage.db import Connection, Pool
+
+Role = Literal["agent", "supervisor", "admin"]
+CAPACITY = {"message": 5, "email": 10, "form": 10, "call": 1}
+MIN_PASSWORD = 8
+
+# OWASP's second profile for argon2id: 19 MiB for 30 ms, so that a burst of log-ins does not take the machine's memory.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_NOBODY = _hasher.hash("nobody has this password")
+_slots = asyncio.Semaphore(2)
+
+
+async def hash_password(password: str) -> str:
+    """Off the loop. Raises BadRequest for a short one."""
+    if len(password) < MIN_PASSWORD:
+        raise BadRequest(f"password: at least {MIN_PASSWORD} characters")
+    async with _slots:
+        return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def password_fits(hashed: str, password: str) -> bool:
+    """Takes as long for an unknown log-in (empty hash) as for a known one."""
+    async with _slots:
+        return await asyncio.to_thread(_fits, hashed, password)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    try:
+        _hasher.verify(hashed or _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return bool(hashed)
+
+
+class AgentItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """An agent as colleagues see him. `capacity`: conversations at a time by channel kind."""
+
+    id: UUID
+    login: str
+    name: str
+    role: str
+    active: bool
+    language: str
+    capacity: dict[str, Any]
+    email: str = ""
+    skills: list[str] = []
+    queues: list[UUID] = []
+    presence: str | None = None
+    presence_reason: str = ""
+    presence_since: datetime | None = None
+
+
+_AGENTS = """
+SELECT a.id, a.login, a.name, a.role, a.active, a.language, a.capacity, a.email, a.skills,
+       array(SELECT m.queue_id FROM queue_member AS m WHERE m.agent_id = a.id ORDER BY m.queue_id) AS queues,
+       p.state AS presence, coalesce(p.reason, '') AS presence_reason, p.since AS presence_since
+FROM agent AS a LEFT JOIN presence AS p ON p.agent_id = a.id
+WHERE ($1::uuid IS NULL OR a.id = $1) ORDER BY a.name, a.id
+"""
+
+
+async def list_agents(pool: Pool) -> list[AgentItem]:
+    return [AgentItem(**row) for row in await pool.fetch(_AGENTS, None)]
+
+
+async def get_agent(connection: Connection | Pool, agent_id: UUID) -> AgentItem:
+    """Raises NotFound."""
+    row = await connection.fetchrow(_AGENTS, agent_id)
+    if row is None:
+        raise NotFound("no such agent")
+    return AgentItem(**row)
+
+
+async def credentials(pool: Pool, login: str) -> tuple[UUID | None, str]:
+    """(agent, password hash) of an active log-in; (None, "") for an unknown one."""
+    row = await pool.fetchrow("SELECT id, password_hash FROM agent WHERE login = $1 AND active", login.strip().lower())
+    return (None, "") if row is None else (row["id"], row["password_hash"])
+
+
+async def create_agent(
+    connection: Connection,
+    login: str,
+    name: str,
+    role: Role = "agent",
+    password: str = "",
+    *,
+    email: str = "",
+    skills: Sequence[str] = (),
+    capacity: Mapping[str, int] | None = None,
+    language: str = "ru",
+) -> UUID:
+    """Without a password he can't sign in. Raises BadRequest, Conflict for a login that is taken."""
+    if not login.strip():
+        raise BadRequest("login: empty")
+    hashed = await hash_password(password) if password else ""
+    agent_id: UUID | None = await connection.fetchval(
+        "INSERT INTO agent (login, name, role, password_hash, email, skills, capacity, language)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (login) DO NOTHING RETURNING id",
+        login.strip().lower(),
+        name,
+        role,
+        hashed,
+        email,
+        list(skills),
+        dict(capacity or CAPACITY),
+        language,
+    )
+    if agent_id is None:
+        raise Conflict("this login is taken")
+    return agent_id
+
+
+_CHANGE = """
+UPDATE agent SET name = coalesce($2, name), role = coalesce($3, role), email = coalesce($4, email),
+  active = coalesce($5, active), language = coalesce($6, language), capacity = coalesce($7, capacity),
+  skills = coalesce($8, skills), password_hash = coalesce($9, password_hash)
+WHERE id = $1
+"""
+CHANGEABLE = ("name", "role", "email", "active", "language", "capacity", "skills")
+_LAST_ADMIN = "SELECT count(*) FROM (SELECT FROM agent WHERE role = 'admin' AND active AND id <> $1 FOR UPDATE) AS a"
+
+
+async def change_agent(
+    connection: Connection, agent_id: UUID, changes: Mapping[str, Any], password: str = ""
+) -> AgentItem:
+    """A new password or a lost right ends his sessions. Raises NotFound, BadRequest, Conflict for the last administrator."""
+    old = await get_agent(connection, agent_id)
+    weaker = changes.get("active") is False or changes.get("role", old.role) != old.role
+    if weaker and old.role == "admin" and old.active and not await connection.fetchval(_LAST_ADMIN, agent_id):
+        raise Conflict("the last administrator can't be taken away")
+    hashed = await hash_password(password) if password else None
+    await connection.execute(_CHANGE, agent_id, *(changes.get(name) for name in CHANGEABLE), hashed)
+    if password or weaker:
+        await connection.execute("DELETE FROM web_session WHERE agent_id = $1", agent_id)
+    return await get_agent(connection, agent_id)
+
+
+class PresenceItem(msgspec.Struct, kw_only=True):
+    """What an agent does now."""
+
+    agent_id: UUID
+    state: str
+    reason: str
+    since: datetime
+    seen_at: datetime
+
+
+async def get_presence(connection: Connection | Pool, agent_id: UUID) -> PresenceItem | None:
+    """None: he has never been here."""
+    row = await connection.fetchrow(
+        "SELECT agent_id, state, reason, since, seen_at FROM presence WHERE agent_id = $1", agent_id
+    )
+    return None if row is None else PresenceItem(**row)
+
+
+class AbsenceItem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Away from `from_at` until `until_at`."""
+
+    id: UUID
+    agent_id: UUID
+    from_at: datetime
+    until_at: datetime
+    deputy_id: UUID | None = None
+    reason: str = ""
+
+
+async def list_absences(pool: Pool, agent_id: UUID | None) -> list[AbsenceItem]:
+    """Of one or all agents, those not over yet."""
+    rows = await pool.fetch(
+        "SELECT id, agent_id, from_at, until_at, deputy_id, reason FROM absence"
+        " WHERE until_at > now() AND ($1::uuid IS NULL OR agent_id = $1) ORDER BY from_at, id",
+        agent_id,
+    )
+    return [AbsenceItem(**row) for row in rows]
+
+
+async def add_absence(connection: Connection, absence: Mapping[str, Any]) -> UUID:
+    """Raises BadRequest."""
+    for name in ("agent_id", "deputy_id"):
+        if absence[name] is not None:
+            await _must_exist(connection, name, absence[name])
+    if absence["deputy_id"] == absence["agent_id"]:
+        raise BadRequest("deputy_id: nobody stands in for himself")
+    try:
+        absence_id: UUID = await connection.fetchval(
+            "INSERT INTO absence (agent_id, from_at, until_at, deputy_id, reason) VALUES ($1, $2, $3, $4, $5)"
+            " RETURNING id",
+            *(absence[name] for name in ("agent_id", "from_at", "until_at", "deputy_id", "reason")),
+        )
+    except asyncpg.CheckViolationError:
+        raise BadRequest("until_at must be after from_at") from None
+    return absence_id
+
+
+async def end_absence(connection: Connection, absence_id: UUID, agent_id: UUID | None) -> None:
+    """`agent_id`: only one of his. Raises NotFound."""
+    done = await connection.fetchval(
+        "DELETE FROM absence WHERE id = $1 AND ($2::uuid IS NULL OR agent_id = $2) RETURNING id", absence_id, agent_id
+    )
+    if done is None:
+        raise NotFound("no such absence")
+
+
+async def _must_exist(connection: Connection, field: str, agent_id: UUID) -> None:
+    if not await connection.fetchval("SELECT true FROM agent WHERE id = $1", agent_id):
+        raise BadRequest(f"{field}: no such agent")
+
+
+_QUEUES_OF = """
+SELECT a.id, a.role, array(SELECT m.queue_id FROM queue_member AS m WHERE m.agent_id = a.id) AS queues
+FROM agent AS a WHERE a.id = ANY($1)
+"""
+
+
+async def reach_of(pool: Pool, agents: Sequence[UUID]) -> dict[UUID, tuple[str, list[UUID]]]:
+    """(role, queues) of each of these agents: what the live stream is filtered by."""
+    return {row["id"]: (row["role"], row["queues"]) for row in await pool.fetch(_QUEUES_OF, list(agents))}

@@ -1,0 +1,92 @@
+"""`/hooks/{token}`: where providers call. Verify, answer handshakes, keep, and only then say 2xx (P1)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from config.errors import BadPayload, BadSignature, NotFound, TooBig, Unavailable
+from connectors.base import Answer, Payload
+from router.channels import Channel, Channels
+from router.entries import to_entry
+from storage.journal import JournalWriter
+from webhooks.incoming.health import Health
+
+READ_TIMEOUT_S = 30.0
+RETRY_AFTER_S = "5"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the endpoint needs of the process it runs in. `base_url`: how providers address us, for signatures."""
+
+    channels: Channels
+    writer: JournalWriter
+    health: Health
+    base_url: str
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_route("*", "/hooks/{token}", self.handle)
+        app.router.add_route("*", "/hooks/{token}/{tail:.*}", self.handle)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """2xx: kept, or kept before. 401, 400, 413: refused and shown on the channel's card. 503: send it again."""
+        channel = await self.channels.by_token(request.match_info["token"])
+        if channel is None or channel.state == "paused":
+            raise NotFound("no such hook")
+        body = b""
+        payload = Payload()
+        try:
+            body = await _read(request, channel.connector.max_body)
+            payload = Payload(
+                body=body,
+                headers={name.lower(): value for name, value in request.headers.items()},
+                query=request.rel_url.raw_query_string,
+                method=request.method,
+                path="/" + request.match_info.get("tail", ""),
+                url=self.base_url + request.raw_path,
+            )
+            return await self.receive(channel, payload)
+        except (BadSignature, BadPayload, TooBig) as error:
+            self.health.refused(channel, payload, error)
+            raise
+        except Unavailable as error:
+            return web.json_response({"error": error.code}, status=error.status, headers={"Retry-After": RETRY_AFTER_S})
+
+    async def receive(self, channel: Channel, payload: Payload) -> web.Response:
+        """The whole of it for a payload that has been read. Raises BadSignature, BadPayload, Unavailable."""
+        connector = channel.connector
+        connector.verify(payload, channel.settings)
+        handshake = connector.handshake(payload, channel.settings)
+        if handshake is not None:
+            return _response(handshake)
+        if payload.method not in {"POST", "PUT", "GET"}:
+            raise BadPayload("method", "expected POST")
+        await self.writer.keep(to_entry(channel, payload, connector.peek(payload, channel.settings)))
+        self.health.received(channel.id)
+        return _response(connector.ok)
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """The body. Raises TooBig (before reading, where the length is told) and BadPayload for a client too slow."""
+    if (request.content_length or 0) > limit:
+        raise TooBig(f"the body has more than {limit} bytes")
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            chunks, size = [], 0
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    raise TooBig(f"the body has more than {limit} bytes")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise BadPayload("body", f"did not arrive within {READ_TIMEOUT_S:g} s") from None
+    except web.RequestPayloadError as error:
+        raise BadPayload("body", "broken transfer") from error
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)
