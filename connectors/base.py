@@ -67,7 +67,9 @@ class Class(IntEnum):
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """What came in, as it came. `headers`: lower-case names; `url`: the full address called; `query`: raw."""
+    """What came in, as it came. `headers`: lower-case names; `url`: the full address called; `query`: raw; `now`: unix
+    seconds of its arrival, for signatures that carry a time.
+    """
 
     body: bytes = b""
     headers: Mapping[str, str] = {}
@@ -75,6 +77,7 @@ class Payload(msgspec.Struct, frozen=True):
     method: str = "POST"
     path: str = ""
     url: str = ""
+    now: float = 0.0
 
     @property
     def content_type(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -25,3 +26,10 @@ def get(name: str) -> Connector[Any]:
     if found.name != name:
         raise BadSettings(f"{module} calls itself {found.name!r}, the registry {name!r}")
     return found
+
+
+def preload(names: Iterable[str]) -> None:
+    """Imports those that exist; the others are reported where they are used."""
+    for name in names:
+        if name in MODULES:
+            get(name)

@@ -68,6 +68,8 @@ class Channels:
     async def refresh(self) -> None:
         """Reads the rows whose version changed."""
         rows = await self._store.pool.fetch("SELECT * FROM channel")
+        # The first use of a connector imports it, which may take long: never on the loop.
+        await asyncio.to_thread(registry.preload, {row["connector"] for row in rows})
         before = self._by_id
         now: dict[UUID, Channel] = {}
         for row in rows:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -217,22 +217,19 @@ class Worker:
             bus.notify(Topic.MEDIA)
 
 
-async def _alive(connection: RawConnection, work: Awaitable[T]) -> T:
-    """Waits for work off the connection while it shows signs of life (its server ends idle ones)."""
+async def _alive(connection: RawConnection, work: Coroutine[Any, Any, T]) -> T:
+    """Waits for work off the connection while it shows signs of life (its server ends idle ones).
 
-    async def signs() -> None:
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            await connection.execute("SELECT 1")
-
+    A sign is never cut off: a cancelled statement would cost the connection, and the lanes with it.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
-            alive = tasks.create_task(signs(), name="signs of life")
-            result = await work
-            alive.cancel()
+            task = tasks.create_task(work, name="understand")
+            while not (await asyncio.wait({task}, timeout=SWEEP_S))[0]:
+                await connection.execute("SELECT 1")
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
-    return result
+    return task.result()
 
 
 def _is_about_data(error: BaseException) -> bool:

@@ -24,7 +24,13 @@ else:
     RawConnection = asyncpg.Connection
 
 CONNECT_TIMEOUT_S = 10
-DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DATABASE_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a statement met by the message that ended the session
+    OSError,
+    TimeoutError,
+)
 """What any statement can end in when the server is gone, restarting or refusing."""
 
 LOCK_HOLDER: Mapping[str, str] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -47,6 +48,7 @@ class Hooks:
                 method=request.method,
                 path="/" + request.match_info.get("tail", ""),
                 url=self.base_url + request.raw_path,
+                now=time.time(),
             )
             return await self.receive(channel, payload)
         except (BadSignature, BadPayload, TooBig) as error:
