@@ -28,6 +28,7 @@ from storage.queries import load
 JOURNAL = load("journal")
 STREAM = load("stream")
 BACKWARDS = timedelta(days=7)
+RESULT = ("entry_id", "state", "interactions", "detail")
 PARTICIPANTS = """
 SELECT conversation_id, agent_id FROM conversation_participant
 WHERE conversation_id = ANY ($1::uuid[]) AND last_at > now() - interval '30 days'
@@ -74,18 +75,22 @@ async def apply(
     """Writes all of it and commits. Raises Again or a database error: nothing was written then."""
     async with connection.transaction():
         outcome, events = await _apply(connection, batch, directory, now)
-        results = [u.result for u in batch]
-        await connection.execute(
-            JOURNAL.finish,
-            [r.entry_id for r in results],
-            [r.state for r in results],
-            [" ".join(map(str, r.interactions)) or None for r in results],
-            [r.detail for r in results],
-        )
+        await _finish(connection, batch)
         if attempt_id is not None:
             await connection.execute("DELETE FROM journal_attempt WHERE id = $1", attempt_id)
         outcome.event_id = await append_events(connection, events)
     return outcome
+
+
+async def _finish(connection: Connection, batch: Sequence[Understood]) -> None:
+    """Off the work list, with what they became."""
+    entries = sorted(u.result.entry_id for u in batch)
+    await connection.execute(JOURNAL.finish, entries)
+    again = [u.entry.id for u in batch if u.entry.replay]
+    if again:
+        await connection.execute(JOURNAL.forget_results, again)
+    rows = sorted((r.entry_id, r.state, r.interactions or None, r.detail) for r in (u.result for u in batch))
+    await connection.copy_records_to_table("journal_result", records=rows, columns=RESULT)
 
 
 async def _apply(

@@ -18,6 +18,26 @@ from storage.db import Connection
 from storage.queries import load
 
 SQL = load("stream")
+COLUMNS = (
+    "id",
+    "order_at",
+    "seq",
+    "journal_id",
+    "kind",
+    "direction",
+    "channel_id",
+    "conversation_id",
+    "contact_id",
+    "identity_id",
+    "external_id",
+    "reply_to",
+    "sent_at",
+    "received_at",
+    "text",
+    "body",
+    "replayed",
+    "state",
+)
 BODY_KEYS = ("sender", "recipients", "quoted", "html", "subject", "call", "meta")
 
 
@@ -78,36 +98,8 @@ async def insert(connection: Connection, works: Sequence[Work], ids: Iterator[UU
     if not works:
         return
     files: list[tuple[UUID, Work, dict[str, Any]]] = []
-    bodies = []
-    for work in works:
-        body = body_of(work.item)
-        if work.item.attachments:
-            body["attachments"] = [_file(work, a, next(ids), files) for a in work.item.attachments]
-        bodies.append(body or None)
-    threads = [work.thread for work in works]
-    assert all(thread is not None for thread in threads)
-    await connection.execute(
-        SQL.insert_interactions,
-        [w.interaction_id for w in works],
-        [w.order_at for w in works],
-        [_sequence(w.item) for w in works],
-        [w.entry.id for w in works],
-        [w.item.kind for w in works],
-        [w.item.direction or "in" for w in works],
-        [w.channel.id for w in works],
-        [t.id for t in threads if t is not None],
-        [w.known.contact_id if w.known else None for w in works],
-        [w.known.identity_id if w.known else None for w in works],
-        [w.item.external_id for w in works],
-        [w.item.reply_to.replace("\x00", "")[:500] for w in works],
-        [w.item.sent_at for w in works],
-        [w.entry.received_at for w in works],
-        [w.item.text for w in works],
-        bodies,
-        [w.entry.replay for w in works],
-        [f"{w.item.subject} {w.item.text}".replace("\x00", "").strip()[:100_000] for w in works],
-        ["sent" if w.item.direction == "out" else None for w in works],
-    )
+    rows = sorted((_row(work, ids, files) for work in works), key=lambda row: row[0])
+    await connection.copy_records_to_table("interaction", records=rows, columns=COLUMNS)
     if files:
         await connection.execute(
             SQL.insert_attachments,
@@ -119,6 +111,36 @@ async def insert(connection: Connection, works: Sequence[Work], ids: Iterator[UU
             [f["size"] for _, _, f in files],
             [f["source"] for _, _, f in files],
         )
+
+
+def _row(work: Work, ids: Iterator[UUID], files: list[tuple[UUID, Work, dict[str, Any]]]) -> tuple[Any, ...]:
+    """In the order of COLUMNS."""
+    item, entry, known, thread = work.item, work.entry, work.known, work.thread
+    assert known is not None
+    assert thread is not None
+    body = body_of(item)
+    if item.attachments:
+        body["attachments"] = [_file(work, a, next(ids), files) for a in item.attachments]
+    return (
+        work.interaction_id,
+        work.order_at,
+        _sequence(item),
+        entry.id,
+        item.kind,
+        item.direction or "in",
+        work.channel.id,
+        thread.id,
+        known.contact_id,
+        known.identity_id,
+        item.external_id,
+        item.reply_to.replace("\x00", "")[:500],
+        item.sent_at,
+        entry.received_at,
+        item.text,
+        body or None,
+        entry.replay,
+        "sent" if item.direction == "out" else None,
+    )
 
 
 def _file(work: Work, attachment: Any, new_id: UUID, files: list[tuple[UUID, Work, dict[str, Any]]]) -> dict[str, Any]:

@@ -53,9 +53,18 @@ ORDINARY: Mapping[str, str] = {
 
 
 async def _setup(connection: RawConnection) -> None:
+    # Binary, so that COPY can carry it: PostgreSQL's jsonb on the wire is a version byte and the text.
     await connection.set_type_codec(
-        "jsonb", encoder=_encode, decoder=msgspec.json.decode, schema="pg_catalog", format="text"
+        "jsonb", encoder=_to_jsonb, decoder=_from_jsonb, schema="pg_catalog", format="binary"
     )
+
+
+def _to_jsonb(value: object) -> bytes:
+    return b"\x01" + (bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value))
+
+
+def _from_jsonb(data: bytes) -> Any:
+    return msgspec.json.decode(data[1:])
 
 
 def _encode(value: object) -> str:

@@ -20,14 +20,6 @@ ALL = "all"
 
 _encoder = msgspec.json.Encoder()
 
-_APPEND = """
-INSERT INTO event (type, audience, data)
-SELECT e.type, string_to_array(e.audience, ' '), e.data
-FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS e(type, audience, data, ord)
-ORDER BY e.ord
-RETURNING id
-"""
-
 
 class NewEvent(NamedTuple):
     """`audience`: words such as `agent:<id>`, `queue:<id>`, `all`; none: supervisors alone. `data`: a JSON object."""
@@ -49,12 +41,10 @@ async def append_events(connection: Connection, events: Sequence[NewEvent]) -> i
     """Writes them in this order; the last thing a transaction does. Returns the highest id, 0 for none."""
     if not events:
         return 0
-    types = [e.type for e in events]
-    audiences = [" ".join(e.audience) for e in events]
-    data = [_encoder.encode(e.data).decode() for e in events]
+    rows = [(e.type, list(e.audience), _encoder.encode(e.data).decode()) for e in events]
     await connection.execute("SELECT pg_advisory_xact_lock($1)", EVENTS)
-    rows = await connection.fetch(_APPEND, types, audiences, data)
-    return max(int(row["id"]) for row in rows)
+    await connection.copy_records_to_table("event", records=rows, columns=("type", "audience", "data"))
+    return int(await connection.fetchval("SELECT currval(pg_get_serial_sequence('event', 'id'))"))
 
 
 class StoredEvent(NamedTuple):

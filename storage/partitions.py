@@ -79,7 +79,7 @@ async def _position(connection: Connection, table: str) -> int:
 async def _make(connection: Connection, table: str, column: str, name: str, *, low: str, high: str) -> None:
     """CREATE apart, then ATTACH with the bound already checked: the parent is locked for an instant only."""
     for statement in (
-        f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING STORAGE)",
+        f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING STORAGE)",
         f"ALTER TABLE {name} ADD CONSTRAINT {name}_bound CHECK ({column} >= {low} AND {column} < {high})",
         f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})",
         f"ALTER TABLE {name} DROP CONSTRAINT {name}_bound",

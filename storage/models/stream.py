@@ -10,11 +10,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Big, Document, Empty, Flag, Id, Now, Tags, Zero
+
+SEARCH = (
+    "to_tsvector('russian'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)"
+    " || to_tsvector('simple'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)"
+)
+"""What an interaction is found by: Russian (and English) stems, and words as they stand."""
 
 
 class Conversation(Base):
@@ -108,7 +114,7 @@ class Interaction(Base):
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     replayed: Mapped[Flag]
-    search: Mapped[Any] = mapped_column(TSVECTOR(), nullable=True)
+    search: Mapped[Any] = mapped_column(TSVECTOR(), Computed(SEARCH, persisted=True), nullable=True)
 
 
 class ExternalRef(Base):

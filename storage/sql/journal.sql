@@ -71,16 +71,12 @@ UPDATE journal_todo SET attempts = attempts - 1
 WHERE entry_id = ANY ($2::bigint[]) AND attempts > 0 AND NOT EXISTS (SELECT FROM mine)
 
 -- name: finish
--- What the entries of a batch became. $1 entry, $2 state, $3 interactions (space separated ids), $4 detail: arrays.
-WITH done AS (
-    DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
-)
-INSERT INTO journal_result (entry_id, state, interactions, detail)
-SELECT r.entry_id, r.state, string_to_array(r.interactions, ' ')::uuid[], r.detail
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS r (entry_id, state, interactions, detail)
-ORDER BY r.entry_id
-ON CONFLICT (entry_id) DO UPDATE
-SET state = excluded.state, at = now(), interactions = excluded.interactions, detail = excluded.detail
+-- Takes entries off the work list; their results follow by COPY. $1 entries.
+DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
+
+-- name: forget_results
+-- Before the new results of entries that are processed again. $1 entries.
+DELETE FROM journal_result WHERE entry_id = ANY ($1::bigint[])
 
 -- name: replay
 -- Puts entries back on the work list. $1 entries. Entries under way are left alone.

@@ -137,31 +137,11 @@ WITH ended AS (
 INSERT INTO assignment (conversation_id, agent_id, queue_id, reason, facts)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[])
 
--- name: insert_interactions
--- The stream. All arrays; $18 tells which carry text to be found.
-INSERT INTO interaction (
-    id, order_at, seq, journal_id, kind, direction, channel_id, conversation_id, contact_id, identity_id, external_id,
-    reply_to, sent_at, received_at, text, body, replayed, state, search
-)
-SELECT i.id, i.order_at, i.seq, i.journal_id, i.kind, i.direction, i.channel_id, i.conversation_id, i.contact_id,
-    i.identity_id, i.external_id, i.reply_to, i.sent_at, i.received_at, i.text, i.body, i.replayed, i.state,
-    CASE WHEN i.found_by <> '' THEN to_tsvector('russian', i.found_by) || to_tsvector('simple', i.found_by) END
-FROM unnest(
-    $1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::uuid[], $8::uuid[],
-    $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::text[],
-    $16::jsonb[], $17::boolean[], $18::text[], $19::text[]
-) AS i (
-    id, order_at, seq, journal_id, kind, direction, channel_id, conversation_id, contact_id, identity_id, external_id,
-    reply_to, sent_at, received_at, text, body, replayed, found_by, state
-)
-ORDER BY i.id
-
 -- name: rewrite_interactions
 -- Edits, and replays that understand more than the first time; an older version never overwrites a newer one.
 -- $1 id, $2 text, $3 parts of the body to set, $4 version's time, null for a replay: arrays.
 UPDATE interaction AS i
-SET text = e.text, body = coalesce(i.body, '{}') || e.body, edited_at = coalesce(e.at, i.edited_at),
-    search = to_tsvector('russian', e.text) || to_tsvector('simple', e.text)
+SET text = e.text, body = coalesce(i.body, '{}') || e.body, edited_at = coalesce(e.at, i.edited_at)
 FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[]) AS e (id, text, body, at)
 WHERE i.id = e.id AND i.deleted_at IS NULL
   AND (i.edited_at IS NULL OR i.edited_at <= e.at)

@@ -460,7 +460,15 @@ def upgrade() -> None:
         sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("replayed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column("search", postgresql.TSVECTOR(), nullable=True),
+        sa.Column(
+            "search",
+            postgresql.TSVECTOR(),
+            sa.Computed(
+                "to_tsvector('russian'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text) || to_tsvector('simple'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)",
+                persisted=True,
+            ),
+            nullable=True,
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("interaction_pkey")),
         postgresql_partition_by="RANGE (id)",
     )
