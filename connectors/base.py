@@ -11,7 +11,6 @@ import base64
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import IntEnum
 from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import parse_qsl
@@ -273,7 +272,26 @@ class CommonSettings(BaseModel):
 S = TypeVar("S", bound=CommonSettings)
 
 
+class RouteQuestion(msgspec.Struct, frozen=True):
+    """A PBX asks who should take the call: numbers E.164, `call_id` the provider's."""
+
+    call_id: str
+    client: str
+    our_number: str = ""
+
+
+class RouteAnswer(msgspec.Struct, frozen=True):
+    """Our opinion: extensions to ring in turn, and the client's name for the phone's display. Empty: no opinion."""
+
+    extensions: Sequence[str] = ()
+    display_name: str = ""
+
+
 def _no_handshake(_payload: Payload, _settings: Any) -> Answer | None:
+    return None
+
+
+def _asks_nothing(_payload: Payload, _settings: Any) -> RouteQuestion | None:
     return None
 
 
@@ -289,7 +307,9 @@ class Connector(Generic[S]):
     handshake(payload, settings)    an Answer to a request that carries no event (challenge, confirmation), else None
     peek(payload, settings)         dedup, lane and class; total
     normalize(payload, settings)    items; raises BadPayload only
-    reply(items, settings)          the body of the 2xx where the provider wants one
+    asks(payload, settings)         the question "who should take this call?" in a payload, else None
+    route_reply(answer, question, settings)       the HTTP answer that routes the call (PBXs that ask)
+    route_command(answer, question, settings, io) the request that routes it (PBXs that tell and obey)
     send(message, settings, io)     raises a SendError; a timeout after bytes were written is InDoubt
     settle(message, settings, io)   asks the provider what became of a message in doubt: Sent, None (surely not), InDoubt
     fetch_media(attachment, settings, io)
@@ -306,6 +326,9 @@ class Connector(Generic[S]):
     verify: Callable[[Payload, S], None]
     handshake: Callable[[Payload, S], Answer | None] = _no_handshake
     peek: Callable[[Payload, S], Peek] = _whole_channel
+    asks: Callable[[Payload, S], RouteQuestion | None] = _asks_nothing
+    route_reply: Callable[[RouteAnswer, RouteQuestion, S], Answer] | None = None
+    route_command: Callable[[RouteAnswer, RouteQuestion, S, Io], Awaitable[None]] | None = None
     send: Callable[[OutMessage, S, Io], Awaitable[Sent]] | None = None
     settle: Callable[[OutMessage, S, Io], Awaitable[Sent | None]] | None = None
     fetch_media: Callable[[Attachment, S, Io], Awaitable[Media]] | None = None
@@ -323,22 +346,3 @@ class Connector(Generic[S]):
     heavy: bool = False
     whole_seconds: bool = True
     experimental: bool = False
-
-
-class RouteQuestion(msgspec.Struct, frozen=True):
-    """A PBX asks who should take the call: numbers E.164, `call_id` the provider's."""
-
-    call_id: str
-    client: str
-    our_number: str = ""
-
-
-class RouteAnswer(msgspec.Struct, frozen=True):
-    """Our opinion: extensions to ring in turn, and the client's name for the phone's display. Empty: no opinion."""
-
-    extensions: Sequence[str] = ()
-    display_name: str = ""
-
-
-class Clock(Protocol):
-    def __call__(self) -> datetime: ...

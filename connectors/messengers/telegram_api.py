@@ -1,25 +1,20 @@
-"""The Bot API client of a channel: aiogram's typed methods over the hub's own HTTP session, answers into our errors.
+"""The Bot API client of a channel: requests in the manual's own words over the hub's HTTP session, answers into our errors.
 
-aiogram's session is replaced because ours must (1) know whether bytes had left when the network failed, (2) take an answer
-as far as we need it instead of refusing one with a field it does not know, (3) never put the token, which is part of the
-URL, into an exception. Every error is raised outside its `except` block, so no library exception hangs on to it.
+It (1) knows whether bytes had left when the network failed, (2) takes an answer as far as we need it instead of refusing
+one with a field it does not know, (3) never puts the token, which is part of the URL, into an exception. Every error is
+raised outside its `except` block, so no library exception hangs on to it.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from io import BytesIO
 from typing import Any, cast
 
 import aiohttp
 import msgspec
-from aiogram import Bot
-from aiogram.client.session.base import BaseSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.methods import TelegramMethod
-from aiogram.methods.base import TelegramType
-from aiogram.types import BufferedInputFile, InputFile
-from aiogram.utils.token import TokenValidationError
 
 from config.errors import (
     BadChannel,
@@ -33,12 +28,44 @@ from config.errors import (
     WindowClosed,
 )
 from connectors.base import Io
-from connectors.messengers.telegram_tables import TelegramSettings
+from connectors.messengers.telegram_tables import FIELDS, TelegramSettings
 
 CONNECT_S = 10.0
 SLOW_UPLOAD_BYTES_S = 256 << 10  # the slowest uplink whose uploads are waited for
 FLOOD_WINDOW_S = 5.0
 MAX_ANSWER_BYTES = 32 << 20  # a hundred updates
+CHUNK_BYTES = 64 << 10
+TOKEN_FORM = re.compile(r"[0-9]+:\S+")
+
+
+class BufferedFile(msgspec.Struct, frozen=True, gc=False):
+    """A file on its way out; all of it is in memory, as an upload may be made twice."""
+
+    name: str
+    data: bytes
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One call of the Bot API. `fields` as its manual names them; what is None or empty text is not sent.
+
+    `files`: by the name under which a field refers to them, `attach://<name>`.
+    """
+
+    method: str
+    fields: Mapping[str, Any] = {}
+    files: Mapping[str, BufferedFile] = {}
+
+    def __post_init__(self) -> None:
+        unknown = self.fields.keys() - FIELDS[self.method]
+        assert not unknown, f"{self.method} has no field {', '.join(sorted(unknown))}"
+
+    def __repr__(self) -> str:
+        """Fields hold texts, addresses and secrets: nothing to meet in a traceback."""
+        return f"Request({self.method!r})"
+
+    def having(self, **fields: Any) -> Request:
+        """The same request with these fields; None takes one away."""
+        return msgspec.structs.replace(self, fields={**self.fields, **fields})
 
 
 class Upgraded(Rejected):
@@ -146,51 +173,51 @@ def _find(table: tuple[tuple[int, str, str], ...], code: int, text: str) -> str:
     return next((sentence for row_code, part, sentence in table if row_code == code and part in text), "")
 
 
-class HubSession(BaseSession):
-    """aiogram's session over `io.http`, which belongs to the hub: `close` leaves it open. Results stay raw JSON."""
+class Bot:
+    """One bot over `io.http`, which belongs to the hub: nothing here has to be closed."""
 
-    def __init__(self, io: Io, settings: TelegramSettings) -> None:
-        super().__init__(api=TelegramAPIServer.from_base(settings.base_url), timeout=io.timeout_s)
-        self._io = io
+    def __init__(self, io: Io, token: str, base_url: str) -> None:
+        self.timeout_s = io.timeout_s
+        self._http = io.http
+        self._token = token
+        self._base = base_url.rstrip("/")
         self._flood: tuple[float, Any] = (float("-inf"), None)
 
-    async def close(self) -> None:
-        """Nothing of its own is open."""
-
-    async def make_request(
-        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
-    ) -> TelegramType:
-        """One request. Returns the `result` as msgspec.Raw; raises a SendError or TooBig."""
-        form, size = self._form(bot, method)
-        total = (self.timeout if timeout is None else timeout) + size / SLOW_UPLOAD_BYTES_S
-        url = self.api.api_url(token=bot.token, method=method.__api_method__)
+    async def call(self, request: Request, timeout_s: float | None = None) -> msgspec.Raw:
+        """`request` once, the `result` as raw JSON. Raises a SendError; TooBig for a file."""
+        size = sum(len(file.data) for file in request.files.values())
+        total = (self.timeout_s if timeout_s is None else timeout_s) + size / SLOW_UPLOAD_BYTES_S
+        url = f"{self._base}/bot{self._token}/{request.method}"
+        body = _form(request) if request.files else _json(request)
         problem: SendError
         try:
-            async with self._io.http.post(url, data=form, timeout=_timeout(total), allow_redirects=False) as response:
-                status, body = response.status, await _read(response)
+            async with self._http.post(url, data=body, timeout=_timeout(total), allow_redirects=False) as response:
+                status, answer = response.status, await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
             problem = RetryLater("Telegram can't be reached.")
         except (TimeoutError, aiohttp.ClientError, OSError):
             problem = InDoubt("The connection to Telegram broke before it answered.")
         else:
-            return cast("TelegramType", self._result(bot, method, status, body))
+            return self._result(request, status, answer)
         raise problem
 
-    async def stream_content(
-        self,
-        url: str,
-        headers: dict[str, Any] | None = None,
-        timeout: int = 30,
-        chunk_size: int = 65536,
-        raise_for_status: bool = True,  # noqa: FBT001, FBT002, ARG002 – aiogram's signature; ours always does
-    ) -> AsyncGenerator[bytes, None]:
-        """A file's bytes as they come. `timeout`: seconds without any byte. Raises RetryLater, Rejected."""
-        problem: SendError | TooBig
-        limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=timeout)
+    async def ask(self, request: Request, timeout_s: float | None = None) -> msgspec.Raw:
+        """A `request` that may be repeated without harm: nothing is ever in doubt. Raises a SendError but InDoubt."""
         try:
-            async with self._io.http.get(url, headers=headers, timeout=limits, allow_redirects=False) as response:
+            return await self.call(request, timeout_s)
+        except InDoubt as error:
+            again = RetryLater(str(error), provider_code=error.provider_code, provider_text=error.provider_text)
+        raise again
+
+    async def stream(self, path: str, silence_s: float) -> AsyncGenerator[bytes, None]:
+        """A file's bytes as they come; `path` quoted, `silence_s` without any byte end it. Raises RetryLater, Rejected."""
+        problem: SendError | TooBig
+        url = f"{self._base}/file/bot{self._token}/{path}"
+        limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=silence_s)
+        try:
+            async with self._http.get(url, timeout=limits, allow_redirects=False) as response:
                 if response.status == 200:
-                    async for chunk in response.content.iter_chunked(chunk_size):
+                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                         yield chunk
                     return
                 problem = _no_file(response.status)
@@ -198,19 +225,7 @@ class HubSession(BaseSession):
             problem = RetryLater("The connection to Telegram broke while a file came.")
         raise problem
 
-    def _form(self, bot: Bot, method: TelegramMethod[Any]) -> tuple[aiohttp.FormData, int]:
-        """The request's body, and how many bytes of files are in it."""
-        form = aiohttp.FormData(quote_fields=False)  # else a Cyrillic file name reaches the client percent-encoded
-        files: dict[str, InputFile] = {}
-        for key, value in method.model_dump(warnings=False).items():
-            prepared = self.prepare_value(value, bot=bot, files=files)
-            if prepared:
-                form.add_field(key, prepared)
-        for key, file in files.items():
-            form.add_field(key, file.read(bot), filename=file.filename or key)
-        return form, sum(len(file.data) for file in files.values() if isinstance(file, BufferedInputFile))
-
-    def _result(self, bot: Bot, method: TelegramMethod[Any], status: int, body: bytes) -> msgspec.Raw:
+    def _result(self, request: Request, status: int, body: bytes) -> msgspec.Raw:
         try:
             answer = _answers.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -220,9 +235,9 @@ class HubSession(BaseSession):
         code = answer.error_code or status
         if code < 400:  # a page of a proxy, a redirect, an answer that is no JSON
             raise InDoubt("Telegram's answer can't be read.", provider_code=str(status))
-        problem = failure(code, answer.description.replace(bot.token, "***"), answer.parameters)
+        problem = failure(code, answer.description.replace(self._token, "***"), answer.parameters)
         if isinstance(problem, RateLimited):
-            problem.whole_channel = self._is_flood(getattr(method, "chat_id", None))
+            problem.whole_channel = self._is_flood(request.fields.get("chat_id"))
         raise problem
 
     def _is_flood(self, chat: Any) -> bool:
@@ -231,6 +246,34 @@ class HubSession(BaseSession):
         before, other = self._flood
         self._flood = (now, chat)
         return now - before < FLOOD_WINDOW_S and other != chat
+
+
+def _json(request: Request) -> aiohttp.BytesPayload:
+    """Numbers and truth values go as text here too, so that a field reads the same in JSON and in a form.
+
+    Telegram's server reads either so: a string by its content, the rest by its JSON (td/tdnet, HttpReader.cpp).
+    """
+    fields = _filled(request)
+    plain = {key: value if isinstance(value, list | dict) else _text(value) for key, value in fields.items()}
+    return aiohttp.BytesPayload(msgspec.json.encode(plain), content_type="application/json")
+
+
+def _form(request: Request) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)  # else a Cyrillic file name reaches the client percent-encoded
+    for key, value in _filled(request).items():
+        form.add_field(key, _text(value))
+    for key, file in request.files.items():
+        # Bytes as they are would be written in one go; as a stream they leave the loop free between pieces.
+        form.add_field(key, BytesIO(file.data), filename=file.name, content_type="application/octet-stream")
+    return form
+
+
+def _filled(request: Request) -> dict[str, Any]:
+    return {key: value for key, value in request.fields.items() if value is not None and value != ""}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -261,26 +304,8 @@ def bot_of(settings: TelegramSettings, io: Io) -> Bot:
     """The channel's one client. Raises BadChannel if the token can't be one."""
     bot = io.state.get("telegram_bot")
     if bot is None:
-        try:
-            bot = Bot(settings.token.get_secret_value(), session=HubSession(io, settings))
-        except TokenValidationError:
-            bot = None
-    if bot is None:
-        raise BadChannel("The bot's token is missing or not of Telegram's form.")
-    io.state["telegram_bot"] = bot
+        token = settings.token.get_secret_value()
+        if not TOKEN_FORM.fullmatch(token):
+            raise BadChannel("The bot's token is missing or not of Telegram's form.")
+        bot = io.state["telegram_bot"] = Bot(io, token, settings.base_url)
     return cast("Bot", bot)
-
-
-async def call(bot: Bot, method: TelegramMethod[Any], timeout_s: float | None = None) -> msgspec.Raw:
-    """`method` once. Raises a SendError; TooBig for a file."""
-    timeout = cast("int | None", timeout_s)  # aiogram says int and takes any number
-    return cast("msgspec.Raw", await bot(method, request_timeout=timeout))
-
-
-async def ask(bot: Bot, method: TelegramMethod[Any], timeout_s: float | None = None) -> msgspec.Raw:
-    """`method` that may be repeated without harm: nothing about it is ever in doubt. Raises a SendError but InDoubt."""
-    try:
-        return await call(bot, method, timeout_s)
-    except InDoubt as error:
-        again = RetryLater(str(error), provider_code=error.provider_code, provider_text=error.provider_text)
-    raise again

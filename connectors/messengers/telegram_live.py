@@ -11,12 +11,11 @@ from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from aiogram import Bot, methods
 
 from config.errors import BadChannel, HubError, RateLimited, Rejected, RetryLater, TooBig, Unavailable
 from connectors.base import Fetched, Io, Media, Payload, Sink
 from connectors.items import Attachment
-from connectors.messengers.telegram_api import ask, bot_of
+from connectors.messengers.telegram_api import Bot, Request, bot_of
 from connectors.messengers.telegram_tables import ALLOWED_UPDATES, TelegramSettings
 
 T = TypeVar("T")
@@ -54,7 +53,7 @@ class UpdateId(msgspec.Struct, gc=False):
 async def fetch_media(attachment: Attachment, settings: TelegramSettings, io: Io) -> Media:
     """The file behind a `file_id`. Raises a SendError or TooBig; so does iterating the chunks. Name and type: the payload's."""
     bot = bot_of(settings, io)
-    found = _read(FilePath, await ask(bot, methods.GetFile(file_id=attachment.id)))
+    found = _read(FilePath, await bot.ask(Request("getFile", {"file_id": attachment.id})))
     limit = settings.max_download_mb << 20
     if found.file_size > limit:
         raise TooBig(f"The file is larger than {settings.max_download_mb} MB.")
@@ -64,9 +63,8 @@ async def fetch_media(attachment: Attachment, settings: TelegramSettings, io: Io
 
 
 async def _chunks(bot: Bot, path: str, limit: int, timeout_s: float) -> AsyncIterator[bytes]:
-    url = bot.session.api.file_url(bot.token, quote(path))
     size = 0
-    stream = bot.session.stream_content(url, timeout=max(1, int(timeout_s)))
+    stream = bot.stream(quote(path), max(1.0, timeout_s))
     try:
         async for chunk in stream:
             size += len(chunk)
@@ -83,8 +81,8 @@ async def _chunks(bot: Bot, path: str, limit: int, timeout_s: float) -> AsyncIte
 async def check(settings: TelegramSettings, io: Io) -> str:
     """Who the bot is and how updates come. Raises BadChannel (token), RetryLater (network)."""
     bot = bot_of(settings, io)
-    me = _read(Me, await ask(bot, methods.GetMe()))
-    hook = _read(WebhookInfo, await ask(bot, methods.GetWebhookInfo()))
+    me = _read(Me, await bot.ask(Request("getMe")))
+    hook = _read(WebhookInfo, await bot.ask(Request("getWebhookInfo")))
     # The address holds the channel's own token: the host is all that may be shown.
     way = f"webhook at {urlsplit(hook.url).hostname}" if hook.url else "no webhook"
     line = f"@{me.username} (id {me.id}), {way}, {hook.pending_update_count} updates waiting"
@@ -99,20 +97,18 @@ async def attach(settings: TelegramSettings, io: Io, hook_url: str) -> None:
     """Tells Telegram where to call; for polling, to stop calling. Updates that wait are kept. Raises BadChannel."""
     bot = bot_of(settings, io)
     if settings.mode == "polling":
-        await ask(bot, methods.DeleteWebhook(drop_pending_updates=False))
+        await bot.ask(Request("deleteWebhook", {"drop_pending_updates": False}))
         return
     secret = settings.secret.get_secret_value()
     if not SECRET_FORM.fullmatch(secret):
         raise BadChannel("A webhook needs the setting `secret`: 1 to 256 characters A-Z a-z 0-9 _ -.")
-    await ask(
-        bot,
-        methods.SetWebhook(
-            url=hook_url,
-            secret_token=secret,
-            max_connections=settings.max_connections,
-            allowed_updates=list(ALLOWED_UPDATES),
-        ),
-    )
+    fields = {
+        "url": hook_url,
+        "secret_token": secret,
+        "max_connections": settings.max_connections,
+        "allowed_updates": list(ALLOWED_UPDATES),
+    }
+    await bot.ask(Request("setWebhook", fields))
 
 
 # ---------------------------------------------------------------- polling
@@ -142,10 +138,9 @@ async def listen(settings: TelegramSettings, io: Io, sink: Sink) -> None:
 
 
 async def _poll(bot: Bot, settings: TelegramSettings, sink: Sink) -> None:
-    poll = methods.GetUpdates(
-        offset=_offset(sink), limit=100, timeout=settings.poll_s, allowed_updates=list(ALLOWED_UPDATES)
-    )
-    raw = await ask(bot, poll, settings.poll_s + bot.session.timeout)
+    wanted = {"offset": _offset(sink), "limit": 100, "timeout": settings.poll_s}
+    poll = Request("getUpdates", wanted | {"allowed_updates": list(ALLOWED_UPDATES)})
+    raw = await bot.ask(poll, settings.poll_s + bot.timeout_s)
     updates = _read(list[msgspec.Raw], raw)
     if not updates:
         return

@@ -14,17 +14,15 @@ truly, and sending it again would double its first part. So it is `Sent` with th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
-from aiogram import Bot, methods, types
-from aiogram.methods import TelegramMethod
 
 from config.errors import Rejected, RetryLater, SendError
 from connectors.base import Io, OutFile, OutMessage, Sent
-from connectors.messengers.telegram_api import Upgraded, ask, bot_of, call
+from connectors.messengers.telegram_api import Bot, BufferedFile, Request, Upgraded, bot_of
 from connectors.messengers.telegram_tables import (
     ALBUM_SIZE,
     MAX_CAPTION,
@@ -51,19 +49,13 @@ KINDS: dict[str, str] = {
 }
 # What may share an album; the others go alone.
 FAMILIES: dict[str, str] = {"photo": "visual", "video": "visual", "document": "document", "audio": "audio"}
-METHODS: dict[str, Callable[..., TelegramMethod[Any]]] = {
-    "photo": methods.SendPhoto,
-    "animation": methods.SendAnimation,
-    "video": methods.SendVideo,
-    "voice": methods.SendVoice,
-    "audio": methods.SendAudio,
-    "document": methods.SendDocument,
-}
-ALBUM_PARTS: dict[str, Callable[..., types.InputMedia]] = {
-    "photo": types.InputMediaPhoto,
-    "video": types.InputMediaVideo,
-    "audio": types.InputMediaAudio,
-    "document": types.InputMediaDocument,
+METHODS: dict[str, str] = {
+    "photo": "sendPhoto",
+    "animation": "sendAnimation",
+    "video": "sendVideo",
+    "voice": "sendVoice",
+    "audio": "sendAudio",
+    "document": "sendDocument",
 }
 
 
@@ -93,7 +85,7 @@ class Ids(msgspec.Struct, gc=False):
 
 class Loaded(NamedTuple):
     kind: str
-    file: types.BufferedInputFile
+    file: BufferedFile
 
 
 async def send(message: OutMessage, settings: TelegramSettings, io: Io) -> Sent:
@@ -122,12 +114,12 @@ def to_target(message: OutMessage) -> Target:
     raise problem
 
 
-async def _deliver(bot: Bot, parts: Sequence[TelegramMethod[Any]], target: Target) -> Sent:
+async def _deliver(bot: Bot, parts: Sequence[Request], target: Target) -> Sent:
     ids: list[str] = []
     meta: dict[str, Any] = {}
     chat = target.chat
     for part in parts:
-        moved = part.model_copy(update={"chat_id": chat})
+        moved = part.having(chat_id=chat)
         try:
             result, chat = await _send_part(bot, moved, chat, is_first=not ids)
         except SendError as error:
@@ -147,18 +139,18 @@ async def _deliver(bot: Bot, parts: Sequence[TelegramMethod[Any]], target: Targe
     return Sent(tuple(ids), meta)
 
 
-async def _send_part(bot: Bot, part: TelegramMethod[Any], chat: int, *, is_first: bool) -> tuple[msgspec.Raw, int]:
+async def _send_part(bot: Bot, part: Request, chat: int, *, is_first: bool) -> tuple[msgspec.Raw, int]:
     """One part, mended once where Telegram says how; short pauses are waited for only once something has left."""
     pauses = 0 if is_first else PAUSES
     moved = False
     while True:
         try:
-            return await call(bot, part), chat
+            return await bot.call(part), chat
         except Upgraded as upgrade:
             if moved:
                 raise
             moved, chat = True, upgrade.chat_id
-            part = part.model_copy(update={"chat_id": chat})
+            part = part.having(chat_id=chat)
         except RetryLater as later:
             if not pauses or (later.after_s or 0) > PAUSE_S:
                 raise
@@ -168,13 +160,13 @@ async def _send_part(bot: Bot, part: TelegramMethod[Any], chat: int, *, is_first
             part = _mended(part, refusal)
 
 
-def _mended(part: TelegramMethod[Any], refusal: Rejected) -> TelegramMethod[Any]:
+def _mended(part: Request, refusal: Rejected) -> Request:
     """The part without what Telegram stumbled over. Raises `refusal` where that is not what it was."""
     words = refusal.provider_text.lower()
-    if "can't parse entities" in words and getattr(part, "parse_mode", None):
-        return part.model_copy(update={"parse_mode": None})
-    if "message to be replied not found" in words and getattr(part, "reply_parameters", None):
-        return part.model_copy(update={"reply_parameters": None})
+    if "can't parse entities" in words and part.fields.get("parse_mode"):
+        return part.having(parse_mode=None)
+    if "message to be replied not found" in words and part.fields.get("reply_parameters"):
+        return part.having(reply_parameters=None)
     raise refusal
 
 
@@ -190,7 +182,7 @@ def _ids(result: msgspec.Raw) -> list[Ids]:
 # ---------------------------------------------------------------- parts
 
 
-def _parts(message: OutMessage, target: Target, files: Sequence[Loaded]) -> list[TelegramMethod[Any]]:
+def _parts(message: OutMessage, target: Target, files: Sequence[Loaded]) -> list[Request]:
     """Requests in order. A short text is the first file's caption; buttons hang on the last part that can carry them."""
     markup = _markup(message.meta)
     groups = _groups(files)
@@ -198,33 +190,33 @@ def _parts(message: OutMessage, target: Target, files: Sequence[Loaded]) -> list
     text = message.text.strip()
     # An album carries no buttons: then the text goes apart and carries them.
     is_caption = bool(groups) and units(text) <= MAX_CAPTION and not (markup and len(groups[-1]) > 1)
-    parts: list[TelegramMethod[Any]] = []
+    parts: list[Request] = []
     if text and not is_caption:
         pieces = [text] if mode else split_text(text)
-        parts += [methods.SendMessage(text=piece, parse_mode=mode, **target.fields()) for piece in pieces]
+        parts += [Request("sendMessage", {**target.fields(), "text": piece, "parse_mode": mode}) for piece in pieces]
     for n, group in enumerate(groups):
         caption = {"caption": text, "parse_mode": mode} if n == 0 and is_caption and text else {}
         parts.append(_album(group, target, caption) if len(group) > 1 else _single(group[0], target, caption))
     if parts and markup is not None:
         _hang(parts, markup)
     if parts and (reply := _reply(message, target)):
-        parts[0] = parts[0].model_copy(update={"reply_parameters": reply})
+        parts[0] = parts[0].having(reply_parameters=reply)
     return parts
 
 
-def _hang(parts: list[TelegramMethod[Any]], markup: Any) -> None:
+def _hang(parts: list[Request], markup: Mapping[str, Any]) -> None:
     for n in reversed(range(len(parts))):
-        if not isinstance(parts[n], methods.SendMediaGroup):
-            parts[n] = parts[n].model_copy(update={"reply_markup": markup})
+        if parts[n].method != "sendMediaGroup":
+            parts[n] = parts[n].having(reply_markup=markup)
             return
     raise Rejected("Telegram shows no buttons under an album: add a text.")
 
 
-def _reply(message: OutMessage, target: Target) -> types.ReplyParameters | None:
+def _reply(message: OutMessage, target: Target) -> dict[str, Any] | None:
     chat, _, message_id = message.reply_to.rpartition(":")
     if chat != f"{target.prefix}{target.chat}" or not message_id.isdecimal():
         return None
-    return types.ReplyParameters(message_id=int(message_id), allow_sending_without_reply=True)
+    return {"message_id": int(message_id), "allow_sending_without_reply": True}
 
 
 async def _load(file: OutFile) -> Loaded:
@@ -234,7 +226,7 @@ async def _load(file: OutFile) -> Loaded:
     if kind == "photo" and file.size > PHOTO_BYTES:
         kind = "document"
     name = "".join(char for char in file.name if char.isprintable() and char not in '"\\/') or "file"
-    return Loaded(kind, types.BufferedInputFile(await file.read(), filename=name))
+    return Loaded(kind, BufferedFile(name, await file.read()))
 
 
 def _groups(files: Sequence[Loaded]) -> list[list[Loaded]]:
@@ -247,45 +239,46 @@ def _groups(files: Sequence[Loaded]) -> list[list[Loaded]]:
     return found
 
 
-def _single(loaded: Loaded, target: Target, caption: Mapping[str, Any]) -> TelegramMethod[Any]:
-    return METHODS[loaded.kind](**{loaded.kind: loaded.file}, **caption, **target.fields())
+def _single(loaded: Loaded, target: Target, caption: Mapping[str, Any]) -> Request:
+    fields = {**target.fields(), **caption, loaded.kind: "attach://file0"}
+    return Request(METHODS[loaded.kind], fields, {"file0": loaded.file})
 
 
-def _album(group: Sequence[Loaded], target: Target, caption: Mapping[str, Any]) -> TelegramMethod[Any]:
-    media: list[Any] = [
-        ALBUM_PARTS[loaded.kind](media=loaded.file, **(caption if n == 0 else {})) for n, loaded in enumerate(group)
+def _album(group: Sequence[Loaded], target: Target, caption: Mapping[str, Any]) -> Request:
+    media: list[dict[str, Any]] = [
+        {"type": loaded.kind, "media": f"attach://file{n}"} for n, loaded in enumerate(group)
     ]
-    return methods.SendMediaGroup(media=media, **target.fields())
+    media[0] |= {key: value for key, value in caption.items() if value is not None}
+    files = {f"file{n}": loaded.file for n, loaded in enumerate(group)}
+    return Request("sendMediaGroup", {**target.fields(), "media": media}, files)
 
 
-def _markup(meta: Mapping[str, Any]) -> types.InlineKeyboardMarkup | types.ReplyKeyboardMarkup | None:
+def _markup(meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """InlineKeyboardMarkup or ReplyKeyboardMarkup."""
     rows = [row if isinstance(row, list) else [row] for row in meta.get("buttons") or ()]
     if not rows:
         return None
     if any("request" in button for row in rows for button in row):
         keys = [[_request_button(button) for button in row] for row in rows]
-        return types.ReplyKeyboardMarkup(keyboard=keys, one_time_keyboard=True, resize_keyboard=True)
-    return types.InlineKeyboardMarkup(inline_keyboard=[[_inline_button(button) for button in row] for row in rows])
+        return {"keyboard": keys, "one_time_keyboard": True, "resize_keyboard": True}
+    return {"inline_keyboard": [[_inline_button(button) for button in row] for row in rows]}
 
 
-def _request_button(button: Mapping[str, Any]) -> types.KeyboardButton:
+def _request_button(button: Mapping[str, Any]) -> dict[str, Any]:
     """Asks for the client's own phone or place; works in private chats only."""
-    wanted = button.get("request")
-    return types.KeyboardButton(
-        text=str(button.get("text", "")),
-        request_contact=wanted == "contact" or None,
-        request_location=wanted == "location" or None,
-    )
+    wanted = str(button.get("request"))
+    asked = {f"request_{wanted}": True} if wanted in {"contact", "location"} else {}
+    return {"text": str(button.get("text", ""))} | asked
 
 
-def _inline_button(button: Mapping[str, Any]) -> types.InlineKeyboardButton:
+def _inline_button(button: Mapping[str, Any]) -> dict[str, str]:
     text = str(button.get("text", ""))
     if url := button.get("url"):
-        return types.InlineKeyboardButton(text=text, url=str(url))
+        return {"text": text, "url": str(url)}
     payload = str(button.get("payload") or text)
     if len(payload.encode()) > 64:
         raise Rejected("A button's payload is longer than the 64 bytes Telegram takes.")
-    return types.InlineKeyboardButton(text=text, callback_data=payload)
+    return {"text": text, "callback_data": payload}
 
 
 # ---------------------------------------------------------------- actions
@@ -297,7 +290,7 @@ async def _acknowledge(bot: Bot, message: OutMessage) -> bool:
     if not token:
         return False
     try:
-        await ask(bot, methods.AnswerCallbackQuery(callback_query_id=str(token)))
+        await bot.ask(Request("answerCallbackQuery", {"callback_query_id": str(token)}))
     except Rejected:
         return True
     return True
@@ -306,7 +299,7 @@ async def _acknowledge(bot: Bot, message: OutMessage) -> bool:
 async def _act(bot: Bot, action: str, message: OutMessage, target: Target) -> Sent:
     """Edit, delete, typing: repeating them does no harm."""
     if action == "typing":
-        await ask(bot, methods.SendChatAction(action="typing", **target.fields()))
+        await bot.ask(Request("sendChatAction", {**target.fields(), "action": "typing"}))
         return Sent(())
     target_id = str(message.meta.get("target_id") or "")
     number = target_id.rpartition(":")[2]
@@ -315,12 +308,10 @@ async def _act(bot: Bot, action: str, message: OutMessage, target: Target) -> Se
     if action == "edit":
         await _edit(bot, message, target, int(number))
     elif target.connection:
-        await ask(
-            bot,
-            methods.DeleteBusinessMessages(business_connection_id=target.connection, message_ids=[int(number)]),
-        )
+        doomed = {"business_connection_id": target.connection, "message_ids": [int(number)]}
+        await bot.ask(Request("deleteBusinessMessages", doomed))
     else:
-        await ask(bot, methods.DeleteMessage(chat_id=target.chat, message_id=int(number)))
+        await bot.ask(Request("deleteMessage", {"chat_id": target.chat, "message_id": int(number)}))
     return Sent((target_id,))
 
 
@@ -329,7 +320,7 @@ async def _edit(bot: Bot, message: OutMessage, target: Target, number: int) -> N
     fields |= {"business_connection_id": target.connection or None, "reply_markup": _markup(message.meta)}
     problem: SendError
     try:
-        await ask(bot, methods.EditMessageText(text=message.text, **fields))
+        await bot.ask(Request("editMessageText", fields | {"text": message.text}))
     except Rejected as refusal:
         problem = refusal
     else:
@@ -339,4 +330,4 @@ async def _edit(bot: Bot, message: OutMessage, target: Target, number: int) -> N
         return
     if "there is no text in the message" not in words:
         raise problem
-    await ask(bot, methods.EditMessageCaption(caption=message.text, **fields))
+    await bot.ask(Request("editMessageCaption", fields | {"caption": message.text}))

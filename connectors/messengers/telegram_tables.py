@@ -47,6 +47,35 @@ ALLOWED_UPDATES = (
     "my_chat_member",
 )
 
+# Every request we make, and each field it may carry: this part of the API is ours to keep up with. What they mean is
+# told at core.telegram.org/bots/api#available-methods.
+_PLACE = frozenset({"chat_id", "message_thread_id", "business_connection_id"})
+_PART = _PLACE | {"reply_parameters", "reply_markup"}
+_CAPTIONED = _PART | {"caption", "parse_mode"}
+_EDITED = frozenset({"chat_id", "message_id", "business_connection_id", "reply_markup"})
+FIELDS: dict[str, frozenset[str]] = {
+    "sendMessage": _PART | {"text", "parse_mode"},
+    "sendPhoto": _CAPTIONED | {"photo"},
+    "sendAnimation": _CAPTIONED | {"animation"},
+    "sendVideo": _CAPTIONED | {"video"},
+    "sendVoice": _CAPTIONED | {"voice"},
+    "sendAudio": _CAPTIONED | {"audio"},
+    "sendDocument": _CAPTIONED | {"document"},
+    "sendMediaGroup": _PLACE | {"media", "reply_parameters"},
+    "sendChatAction": _PLACE | {"action"},
+    "editMessageText": _EDITED | {"text"},
+    "editMessageCaption": _EDITED | {"caption"},
+    "deleteMessage": frozenset({"chat_id", "message_id"}),
+    "deleteBusinessMessages": frozenset({"business_connection_id", "message_ids"}),
+    "answerCallbackQuery": frozenset({"callback_query_id"}),
+    "getFile": frozenset({"file_id"}),
+    "getMe": frozenset(),
+    "getUpdates": frozenset({"offset", "limit", "timeout", "allowed_updates"}),
+    "getWebhookInfo": frozenset(),
+    "setWebhook": frozenset({"url", "secret_token", "max_connections", "allowed_updates"}),
+    "deleteWebhook": frozenset({"drop_pending_updates"}),
+}
+
 # field of a message, content_type, type of the file when Telegram names none; an animation fills `document` as well.
 MEDIA: tuple[tuple[str, str, str], ...] = (
     ("video", "video", "video/mp4"),
