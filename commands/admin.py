@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from storage.journal import replay as replay_entries
 from storage.migrate import current_revision, head_revision, migrate
 from storage.store import Store, open_store
 from storage.tokens import create_token
+from webhooks.incoming.status import free_bytes
 
 
 @asynccontextmanager
@@ -89,7 +89,7 @@ async def replay(settings: Settings, *, entries: Sequence[int] | None, since: st
 async def doctor(settings: Settings) -> int:
     """What is wrong, a line each; exit 1 if anything is."""
     problems: list[str] = []
-    free = shutil.disk_usage(settings.data_dir if settings.data_dir.exists() else settings.data_dir.parent).free >> 20
+    free = free_bytes(settings.data_dir) >> 20
     if free < settings.disk_reserve_mb:
         problems.append(f"disk: {free} MB free, HUB_DISK_RESERVE_MB is {settings.disk_reserve_mb}: hooks answer 503")
     try:

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from commands.runtime import settle_memory
-from commands.web import make_app
+from commands.web import make_app, outward
 from commands.work import work
 from config.errors import BadSettings
 from config.settings import Settings
@@ -60,7 +60,9 @@ async def serve(settings: Settings, role: Role) -> None:
                 application=f"hub {role}",
             )
         )
-        await _run(store, engines, status, role=role, port=port, stop=stop)
+        http = await stack.enter_async_context(outward())
+        await first_queue(store)
+        await _run(store, engines, status, http, role=role, port=port, stop=stop, redis_url=addresses.redis_url)
 
 
 async def _prepare(settings: Settings, engines: Engines, role: Role) -> None:
@@ -85,7 +87,15 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _run(
-    store: Store, engines: Engines, status: Status, *, role: Role, port: socket.socket | None, stop: asyncio.Event
+    store: Store,
+    engines: Engines,
+    status: Status,
+    http: ClientSession,
+    *,
+    role: Role,
+    port: socket.socket | None,
+    stop: asyncio.Event,
+    redis_url: str,
 ) -> None:
     channels = Channels(store)
     await channels.refresh()
@@ -99,9 +109,10 @@ async def _run(
         ]
         status.ready_parts(store)
         if role != "web":
-            background.append(tasks.create_task(work(store, channels, directory, status), name="work"))
+            working = work(store, channels, directory, status, http, redis_url=redis_url)
+            background.append(tasks.create_task(working, name="work"))
         if port is not None:
-            app = make_app(store, channels, directory, status)
+            app = make_app(store, channels, directory, status, http)
             async with _site(app, port):
                 log.info("listening", host=store.settings.host, port=port.getsockname()[1], role=role)
                 print(f"http://{store.settings.host}:{port.getsockname()[1]}", flush=True)
@@ -113,6 +124,14 @@ async def _run(
         log.info("stopping", role=role)
         for task in reversed(background):
             task.cancel()
+
+
+async def first_queue(store: Store) -> None:
+    """A new installation has one queue, so that nothing that comes in is without a place."""
+    await store.pool.execute(
+        "INSERT INTO queue (name, is_default) SELECT 'Входящие', true WHERE NOT EXISTS (SELECT FROM queue)"
+        " ON CONFLICT (name) DO NOTHING"
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

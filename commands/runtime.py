@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import logging
 import sys
+from collections.abc import Callable
 
 import structlog
 
 from config.settings import Settings
 
-try:
-    from uvloop import new_event_loop as event_loop
-except ImportError:  # Windows: the ordinary loop
-    from asyncio import new_event_loop as event_loop
+event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+with contextlib.suppress(ImportError):  # Windows has the ordinary loop alone
+    from uvloop import new_event_loop
+
+    event_loop = new_event_loop
 
 __all__ = ["event_loop", "settle_memory", "start_logging"]
 

@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import asyncio
 
+from aiohttp import ClientSession
+
+from router.assigner import Assigner
 from router.channels import Channels
 from router.directory import DirectoryCache
+from router.outbound.sender import Sender
 from router.worker import Worker
+from storage.bus import Topic
 from storage.store import Store
 from webhooks.incoming.status import Status
 
 
-async def work(store: Store, channels: Channels, directory: DirectoryCache, status: Status) -> None:
+async def work(
+    store: Store,
+    channels: Channels,
+    directory: DirectoryCache,
+    status: Status,
+    http: ClientSession,
+    *,
+    redis_url: str,
+) -> None:
     """Until cancelled."""
     worker = Worker(store, channels, directory)
     status.worker = worker
+    queue = store.bus.signal(Topic.QUEUE)
+    assigner = Assigner(
+        store.url,
+        zone=store.settings.zone,
+        wake=queue.wait,
+        on_events=lambda event_id: store.bus.notify(Topic.EVENTS, event_id),
+    )
+    sender = Sender(store, channels, redis_url=redis_url)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(worker.run(), name="lanes")
+        tasks.create_task(assigner.run(), name="assigner")
+        tasks.create_task(sender.run(), name="sender")

@@ -6,7 +6,7 @@ interaction, attachment, assignment, outbound, journal_todo, journal_result, jou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import asyncpg
 
 from connectors.base import IDENTITY_KINDS
 from connectors.items import Item
-from router import frames, logbook, matching, threads
+from router import calls, frames, logbook, matching, threads
 from router.directory import Directory
 from router.outbound.receipts import Receipt, apply_receipts
 from router.understand import order_at
@@ -33,6 +33,8 @@ PARTICIPANTS = """
 SELECT conversation_id, agent_id FROM conversation_participant
 WHERE conversation_id = ANY ($1::uuid[]) AND last_at > now() - interval '30 days'
 """
+
+DONE = "SELECT entry_id, interactions FROM journal_result WHERE entry_id = ANY ($1::bigint[]) AND state = 'done'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ async def _apply(
         return Outcome(), []
     rows = await connection.fetch(STREAM.new_ids, count * 4 + 4)
     ids = iter([row["id"] for row in rows])
-    todo = _sort(batch, ids)
+    todo = _sort(batch, ids, await _done_before(connection, batch))
     events = await _stream(connection, todo, ids, directory, now)
     queued = any(e.type == "interaction.created" for e in events) and any(
         w.thread is not None and w.thread.queued_at is not None for w, _ in todo.stream
@@ -113,7 +115,15 @@ async def _apply(
     return Outcome(queued=queued, media=media), events
 
 
-def _sort(batch: Sequence[Understood], ids: Iterable[UUID]) -> _Sorted:
+async def _done_before(connection: Connection, batch: Sequence[Understood]) -> dict[int, list[UUID]]:
+    """Replayed entries that were done already, with the interactions they spoke of."""
+    replayed = [u.entry.id for u in batch if u.entry.replay]
+    rows = await connection.fetch(DONE, replayed) if replayed else ()
+    return {row["entry_id"]: row["interactions"] or [] for row in rows}
+
+
+def _sort(batch: Sequence[Understood], ids: Iterable[UUID], done: Mapping[int, list[UUID]]) -> _Sorted:
+    """What a `done` entry said of earlier items is not said again: newer words may have followed it."""
     sorted_ = _Sorted()
     by_kind = {
         "edit": sorted_.edits,
@@ -137,6 +147,8 @@ def _sort(batch: Sequence[Understood], ids: Iterable[UUID]) -> _Sorted:
             )
             if item.kind in STREAM_KINDS:
                 sorted_.stream.append((work, index))
+            elif work.entry.id in done:
+                work.result.interactions = done[work.entry.id]
             elif item.kind in {"delivery", "read"}:
                 sorted_.receipts.append(_receipt(work))
             elif item.kind in by_kind:
@@ -165,22 +177,39 @@ async def _stream(
 ) -> list[NewEvent]:
     """Items that become interactions of their own."""
     await _adopt_edits(connection, todo)
-    new, known = await logbook.claim(connection, todo.stream)
-    for work in known:
-        work.result.interactions.append(work.interaction_id)
-    again = [work for work in known if work.entry.replay]
+    told = await calls.gather(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
+    leads = [call.lead for call in told]
+    for call in told:
+        call.lead.item.external_id = call.call_id
+    plain = [(work, index) for work, index in todo.stream if work.item.kind != "call"]
+    new, known = await logbook.claim(connection, plain + [(work, 0) for work in leads])
+    again = [work for work in known if work.entry.replay and work.item.kind != "call"]
     changed = await logbook.rewrite(connection, again, replayed=True) if again else []
     todo.stream = [(work, 0) for work in new]
     new.sort(key=lambda w: w.entry.id)
-    await matching.match(connection, new, ids)
+    named = [w for w in known if w.item.kind == "call" and w.item.call is not None and w.item.call.client]
+    await matching.match(connection, [*new, *named], ids)
     touched = await threads.thread(connection, new, ids, directory, now)
     await logbook.insert(connection, new, ids)
     await threads.write(connection, touched)
+    for work in [*new, *known]:
+        work.result.interactions.append(work.interaction_id)
     participants = await _participants(connection, touched)
     events = [frames.created(work, participants.get(_thread(work).id, ())) for work in new]
-    for work in new:
-        work.result.interactions.append(work.interaction_id)
+    if told:
+        events += await _calls(connection, told, directory, now)
     return events + await _changed(connection, "interaction.edited", changed, ("text",))
+
+
+async def _calls(
+    connection: Connection, told: Sequence[calls.CallWork], directory: Directory, now: datetime
+) -> list[NewEvent]:
+    for call in told:
+        for work in call.works:
+            if work is not call.lead:
+                work.result.interactions.append(call.lead.interaction_id)
+    await calls.claim_aliases(connection, told)
+    return await calls.write(connection, told, directory, now)
 
 
 def _thread(work: Work) -> Thread:

@@ -97,6 +97,9 @@ def _advance(thread: Thread, work: Work, directory: Directory, now: datetime) ->
     if thread.last_at is None or work.order_at >= thread.last_at or not thread.last_text:
         thread.last_at = work.order_at
         thread.last_text = snippet(item.text or item.subject)
+    if item.kind == "call":
+        thread.assignment_reason = thread.assignment_reason or "the PBX rings"
+        return
     if item.direction == "out":
         if thread.first_response_at is None and not thread.is_new:
             thread.first_response_at = work.order_at

@@ -2,9 +2,9 @@
 -- The cards these contacts show on. $1 ids. Uses contact_pkey.
 SELECT id, card_id FROM contact WHERE id = ANY ($1::uuid[])
 
--- name: lock_cards
--- Cards held until the end, in the order of ids. $1 ids. Uses contact_pkey.
-SELECT id, card_id, kind, erased_at IS NOT NULL AS erased FROM contact WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+-- name: lock_card
+-- A card, held until the end. $1 id. Uses contact_pkey.
+SELECT card_id, kind, erased_at IS NOT NULL AS erased FROM contact WHERE id = $1 FOR UPDATE
 
 -- name: members
 -- All that show on these cards. $1 card ids. Uses contact_card_id_idx.

@@ -14,6 +14,7 @@ from router.channels import Channel, Channels
 from router.entries import to_entry
 from storage.journal import JournalWriter
 from webhooks.incoming.health import Health
+from webhooks.incoming.routing import CallDesk
 
 READ_TIMEOUT_S = 30.0
 RETRY_AFTER_S = "5"
@@ -26,6 +27,7 @@ class Hooks:
     channels: Channels
     writer: JournalWriter
     health: Health
+    desk: CallDesk
     base_url: str
 
     def add_to(self, app: web.Application) -> None:
@@ -66,9 +68,15 @@ class Hooks:
             return _response(handshake)
         if payload.method not in {"POST", "PUT", "GET"}:
             raise BadPayload("method", "expected POST")
-        await self.writer.keep(to_entry(channel, payload, connector.peek(payload, channel.settings)))
+        entry = to_entry(channel, payload, connector.peek(payload, channel.settings))
+        question = connector.asks(payload, channel.settings)
+        answer: web.Response | None = None
+        if question is None:
+            await self.writer.keep(entry)
+        else:
+            answer = await self.desk.keep(self.writer, entry, channel, question)
         self.health.received(channel.id)
-        return _response(connector.ok)
+        return answer or _response(connector.ok)
 
 
 async def _read(request: web.Request, limit: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from pathlib import Path
 from typing import Protocol
 
 from aiohttp import web
@@ -17,6 +18,13 @@ LAG = """
 SELECT coalesce(extract(epoch FROM now() - min(j.received_at)), 0)::float8 AS lag_s, count(*) AS waiting
 FROM (SELECT entry_id FROM journal_todo ORDER BY class, entry_id LIMIT 1000) AS t JOIN journal AS j ON j.id = t.entry_id
 """
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where the folder is or would be."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 class EngineSight(Protocol):
@@ -74,7 +82,7 @@ class Status:
                 detail["waiting"] = row["waiting"] if row else 0
             except DATABASE_ERRORS as error:
                 why = f"the database does not answer ({type(error).__name__})"
-            free = shutil.disk_usage(self._store.settings.data_dir).free
+            free = free_bytes(self._store.settings.data_dir)
             detail["disk_free_mb"] = free >> 20
             if free >> 20 < self._store.settings.disk_reserve_mb:
                 why = "the disk's reserve is reached"
