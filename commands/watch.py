@@ -48,7 +48,7 @@ def line_of(event: StoredEvent) -> str:
     at = event.at[11:19]
     if event.type == "interaction.created":
         item, conversation = data["interaction"], data.get("conversation", {})
-        name = conversation.get("name") or (item.get("sender") or {}).get("name") or "?"
+        name = conversation.get("contact_name") or (item.get("sender") or {}).get("name") or "?"
         text = " ".join(str(item.get("text") or item.get("subject") or f"[{item['kind']}]").split())
         where = conversation.get("assignment_reason", "")
         return f"{at} {ARROWS.get(item['direction'], '·')} {name[:24]:24} {text[:90]}" + (

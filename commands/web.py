@@ -21,7 +21,7 @@ from webhooks.incoming.health import Health
 from webhooks.incoming.hook import Hooks
 from webhooks.incoming.problems import problems
 from webhooks.incoming.routing import CallDesk
-from webhooks.incoming.status import Status
+from webhooks.incoming.status import Status, watch_disk
 
 
 def make_app(
@@ -51,6 +51,7 @@ def make_app(
                 tasks.create_task(health.run(), name="health"),
                 tasks.create_task(desk.run(), name="call desk"),
                 tasks.create_task(live.run(), name="live"),
+                tasks.create_task(watch_disk(writer, store.settings), name="disk"),
             ]
             yield
             for task in running:

@@ -126,6 +126,7 @@ class SendError(HubError):
     """What `send` may end in. `provider_code` and `provider_text` are the provider's own words, cut to 500 characters."""
 
     code = "send_failed"
+    status = 409
     kept = "The message, with its state and this reason."
     do = "Read the reason; retry by hand once it is mended."
 

@@ -314,6 +314,7 @@ class Connector(Generic[S]):
     settle(message, settings, io)   asks the provider what became of a message in doubt: Sent, None (surely not), InDoubt
     fetch_media(attachment, settings, io)
     listen(settings, io, sink)      runs until cancelled; raises BadChannel when only an admin can help
+    reaches                         identity kinds `send` can write to
     check(settings, io)             a line about the connection, for `channel test`; raises BadChannel
     whole_seconds                   the provider's times are cut to the second: a whole one counts as its end
     attach(settings, io, hook_url)  tells the provider where to call (setWebhook); called when a channel is added
@@ -337,6 +338,7 @@ class Connector(Generic[S]):
     check: Callable[[S, Io], Awaitable[str]] | None = None
     attach: Callable[[S, Io, str], Awaitable[None]] | None = None
     ok: Answer = Answer()
+    reaches: frozenset[str] = frozenset()
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()
     keep_headers: frozenset[str] = frozenset()

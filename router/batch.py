@@ -177,7 +177,7 @@ async def _stream(
 ) -> list[NewEvent]:
     """Items that become interactions of their own."""
     await _adopt_edits(connection, todo)
-    told = await calls.gather(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
+    told = await calls.by_call(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
     leads = [call.lead for call in told]
     for call in told:
         call.lead.item.external_id = call.call_id

@@ -51,7 +51,7 @@ def _ids(work: Work) -> list[str]:
     return [i.replace("\x00", "")[:500] for i in (work.item.external_id, *aliases) if i]
 
 
-async def gather(connection: Connection, works: Sequence[Work]) -> list[CallWork]:
+async def by_call(connection: Connection, works: Sequence[Work]) -> list[CallWork]:
     """Items by call: ids and aliases of one call, told in this batch or before, are one."""
     wanted = sorted({(w.channel.id, i) for w in works for i in _ids(w)})
     rows = await connection.fetch(SQL.known, [c for c, _ in wanted], [i for _, i in wanted])
@@ -158,7 +158,7 @@ async def _show(  # noqa: PLR0917 - one step of `write`, split for its length al
         "conversation_id": conversation_id,
         "contact_id": row["card_id"] or row["contact_id"],
         "channel_id": call.channel_id,
-        "name": row["name"] or "",
+        "contact_name": row["name"] or "",
         "owner_id": row["owner_id"],
         "agent_id": rung,
         "call": view,

@@ -43,7 +43,7 @@ class ConversationFrame(msgspec.Struct, omit_defaults=True, kw_only=True):
     id: UUID
     channel_id: UUID
     contact_id: UUID
-    name: str
+    contact_name: str
     status: str
     unread: int
     last_at: datetime | None
@@ -104,7 +104,7 @@ def conversation(thread: Thread, card_id: UUID, name: str) -> ConversationFrame:
         id=thread.id,
         channel_id=thread.channel_id,
         contact_id=card_id,
-        name=name,
+        contact_name=name,
         status=thread.status,
         unread=thread.unread,
         last_at=thread.last_at,

@@ -14,6 +14,7 @@ from connectors.base import IDENTITY_KINDS
 from connectors.items import Address, Identity, Item
 from router.channels import Channel
 from router.names import sort_name
+from router.understand import to_document
 from router.work import Card, Key, Known, Work
 from storage.db import Connection
 from storage.queries import load
@@ -22,6 +23,7 @@ SQL = load("stream")
 MAX_VALUE = 320
 PROVEN = 1.0
 ALONGSIDE = 0.9
+HINT = 0.5
 
 
 @dataclass(slots=True)
@@ -39,7 +41,12 @@ class Plan:
 
     identities: list[NewIdentity] = field(default_factory=list)
     contacts: dict[UUID, tuple[Card, str]] = field(default_factory=dict)
-    suggestions: dict[tuple[UUID, UUID], str] = field(default_factory=dict)
+    suggestions: dict[tuple[UUID, UUID], tuple[float, str]] = field(default_factory=dict)
+
+    def suggest(self, one: UUID, other: UUID, reason: str, score: float = PROVEN) -> None:
+        """Of several reasons for one pair the first stays."""
+        if one != other:
+            self.suggestions.setdefault((min(one, other), max(one, other)), (score, reason))
 
 
 def client_of(item: Item) -> Address | None:
@@ -60,20 +67,36 @@ def keys_of(item: Item, channel: Channel) -> list[tuple[Key, str]]:
     for identity in item.identities:
         _add(found, identity, channel, bonus=0)
     if not any(strength > 0 for strength, _ in found.values()):
-        _add(found, Identity("external", item.thread_key or "anonymous"), channel, bonus=0)
+        # A call's thread is the call: whoever withholds his number is one and the same anonymous caller.
+        nobody = "anonymous" if item.kind == "call" else item.thread_key or "anonymous"
+        _add(found, Identity("external", nobody), channel, bonus=0)
     ranked = sorted(found.items(), key=lambda entry: -entry[1][0])
     return [(key, ext) for key, (_, ext) in ranked]
 
 
 def _add(found: dict[Key, tuple[int, str]], identity: Identity, channel: Channel, *, bonus: int) -> None:
+    """An address named twice counts with its greater strength; the extension stands in one of the two places only."""
     known = IDENTITY_KINDS.get(identity.kind)
-    value = identity.value.replace("\x00", "").strip()[:MAX_VALUE]
-    if known is None or not value:
+    key = _key(identity, channel)
+    if known is None or key is None:
         return
-    key = Key(identity.kind, (identity.scope or str(channel.id)) if known.scoped else "", value)
     strength = known.strength * 2 + bonus if known.strength else 0
-    if key not in found or found[key][0] < strength:
-        found[key] = (strength, identity.ext)
+    before, ext = found.get(key, (strength, ""))
+    found[key] = (max(before, strength), ext or _plain(identity.ext)[:20])
+
+
+def _key(identity: Address | Identity, channel: Channel) -> Key | None:
+    """As identities are unique by; None for a kind we don't know, or no value."""
+    known = IDENTITY_KINDS.get(identity.kind)
+    value = _plain(identity.value)[:MAX_VALUE]
+    if known is None or not value:
+        return None
+    return Key(identity.kind, (_plain(identity.scope)[:MAX_VALUE] or str(channel.id)) if known.scoped else "", value)
+
+
+def _plain(text: str) -> str:
+    """Without what PostgreSQL can't hold."""
+    return text.replace("\x00", "").strip()
 
 
 async def match(connection: Connection, works: Sequence[Work], ids: Iterator[UUID]) -> dict[UUID, Card]:
@@ -126,29 +149,35 @@ def resolve(
         if found:
             owner = found[0]
             for other in found[1:]:
-                if other.card.id != owner.card.id:
-                    pair = (min(owner.card.id, other.card.id), max(owner.card.id, other.card.id))
-                    plan.suggestions.setdefault(pair, f"one {work.item.kind} carries addresses of both")
+                plan.suggest(owner.card.id, other.card.id, f"one {work.item.kind} carries addresses of both")
         else:
             owner = _new_card(work, plan, next(ids))
+        for key, _ in ranked:
+            if key in known and _is_hint(key, strong):
+                plan.suggest(owner.card.id, known[key].card.id, "both go by one username", HINT)
         client = client_of(work.item)
         for key, ext in ranked:
             if key in known:
                 continue
             known[key] = Known(next(ids), owner.contact_id, owner.card)
-            is_client = client is not None and key.value == client.value
-            name = client.name if client is not None and is_client else ""
-            plan.identities.append(
-                NewIdentity(key, known[key], ext, name.replace("\x00", "")[:200], PROVEN if is_client else ALONGSIDE)
-            )
+            is_client = client is not None and key == _key(client, work.channel)
+            name = _plain(client.name)[:200] if client is not None and is_client else ""
+            plan.identities.append(NewIdentity(key, known[key], ext, name, PROVEN if is_client else ALONGSIDE))
     return plan
+
+
+def _is_hint(key: Key, strong: Sequence[Key]) -> bool:
+    """A username attaches nothing. It hints at a double unless the messenger's own id came along: then the name only
+    passed from one account to another.
+    """
+    return not IDENTITY_KINDS[key.kind].strength and all(k.kind != key.kind.removesuffix("_username") for k in strong)
 
 
 def _new_card(work: Work, plan: Plan, contact_id: UUID) -> Known:
     client = client_of(work.item)
-    name = (client.name if client is not None else "").replace("\x00", "").strip()[:200]
-    language = str(work.item.meta.get("language") or "")[:8]
-    source = work.item.meta.get("source")
+    name = _plain(client.name if client is not None else "")[:200]
+    language = _plain(str(work.item.meta.get("language") or ""))[:8]
+    source = to_document(work.item.meta.get("source"))
     card = Card(contact_id, name, language=language, source=source if isinstance(source, dict) else {})
     plan.contacts[contact_id] = (card, work.channel.connector.name)
     return Known(contact_id, contact_id, card)
@@ -175,8 +204,8 @@ async def _write(connection: Connection, plan: Plan, known: dict[Key, Known]) ->
             SQL.suggest_merges,
             [first for first, _ in plan.suggestions],
             [second for _, second in plan.suggestions],
-            list(plan.suggestions.values()),
-            [1.0] * len(plan.suggestions),
+            [reason for _, reason in plan.suggestions.values()],
+            [score for score, _ in plan.suggestions.values()],
         )
 
 
@@ -202,23 +231,28 @@ async def _insert_identities(connection: Connection, new: list[NewIdentity]) -> 
 
 async def _settle_lost(connection: Connection, plan: Plan, known: dict[Key, Known], lost: list[NewIdentity]) -> None:
     """Somebody else made these addresses a moment ago. A card that only this batch would have made gives way to the
-    strongest of theirs, addresses already written follow it; no card is left without an address.
+    strongest of theirs, addresses already written follow it; no card is left without an address. A weak one moves nothing.
     """
     theirs = await find(connection, [n.key for n in lost])
     moved: dict[UUID, Known] = {}
     for identity in sorted(lost, key=lambda n: -IDENTITY_KINDS[n.key.kind].strength):
         winner, mine = theirs[identity.key], identity.known.contact_id
+        known[identity.key] = winner
+        if not IDENTITY_KINDS[identity.key.kind].strength:
+            continue
         if mine in plan.contacts:
             moved[mine] = winner
             del plan.contacts[mine]
-        elif winner.card.id != (ours := moved.get(mine, identity.known)).card.id:
-            pair = (min(ours.card.id, winner.card.id), max(ours.card.id, winner.card.id))
-            plan.suggestions.setdefault(pair, "an address was linked to another card at the same moment")
-        known[identity.key] = winner
+        else:
+            ours = moved.get(mine, identity.known)
+            plan.suggest(ours.card.id, winner.card.id, "an address was linked to another card at the same moment")
     if moved:
         await connection.execute(SQL.repoint_identities, list(moved), [winner.contact_id for winner in moved.values()])
         for key, entry in known.items():
             if entry.contact_id in moved:
                 winner = moved[entry.contact_id]
                 known[key] = Known(entry.identity_id, winner.contact_id, winner.card)
-        plan.suggestions = {pair: reason for pair, reason in plan.suggestions.items() if not (moved.keys() & set(pair))}
+        suggested, plan.suggestions = plan.suggestions, {}
+        for pair, (score, reason) in suggested.items():
+            one, other = (moved[card_id].card.id if card_id in moved else card_id for card_id in pair)
+            plan.suggest(one, other, reason, score)

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from config.errors import NotFound, Unavailable
-from connectors.base import Payload
+from connectors.base import Class, Payload
 from router.batch import Outcome, Understood, apply
 from router.channels import Channels
 from router.directory import Directory, DirectoryCache
@@ -53,6 +53,7 @@ class Worker:
         self._signal = store.bus.signal(Topic.TODO)
         self._floor = 0
         self._floor_at = 0.0
+        self._passed = False
         self._noted: tuple[int, list[int]] | None = None
         self.lanes = 0
         self.processed = 0
@@ -77,11 +78,12 @@ class Worker:
         side: RawConnection | None = None
         try:
             side = await connect(self._store.url, application="hub attempts")
-            await side.execute("SET synchronous_commit = off")
             await self._channels.refresh()
             if self._noted is not None:
                 await side.execute(SQL.absolve, *self._noted)
                 self._noted = None
+            # Not before: an absolution lost with the next restart would leave the note of a death.
+            await side.execute("SET synchronous_commit = off")
             lanes = Lanes(connection)
             await lanes.join()
             log.info("worker_up", worker=lanes.worker)
@@ -114,9 +116,14 @@ class Worker:
         if time.monotonic() - self._floor_at > FLOOR_S:
             self._floor, self._floor_at = 0, time.monotonic()
         rows = await connection.fetch(SQL.take, lanes.held, BATCH, self._floor)
+        if self._passed and any(row["class"] for row in rows):
+            self._floor, self._floor_at, self._passed = 0, time.monotonic(), False
+            rows = await connection.fetch(SQL.take, lanes.held, BATCH, 0)
         if not rows:
             return []
         self._floor = max(self._floor, min(row["entry_id"] for row in rows) - 10 * BATCH)
+        # A full batch says nothing of the classes after its last: some may wait below the floor, and go first in theirs.
+        self._passed = self._floor > 0 and (self._passed or (len(rows) == BATCH and rows[-1]["class"] < Class.BULK))
         if all(row["class"] for row in rows):
             rows = rows[:BULK_BATCH]
         suspect = next((row for row in rows if row["attempts"]), None)

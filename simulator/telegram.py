@@ -185,7 +185,9 @@ class TelegramSimulator:
         bot.queues[chat_id].append(update)
         if chat_id not in bot.workers:
             # Owned: kept in `workers` until the queue is empty, cancelled and awaited by stop and deleteWebhook.
-            bot.workers[chat_id] = asyncio.create_task(self._deliver_chat(bot, chat_id))
+            bot.workers[chat_id] = asyncio.create_task(  # lint-skip: tasks - owned by `workers`
+                self._deliver_chat(bot, chat_id)
+            )
 
     async def _deliver_chat(self, bot: Bot, chat_id: int) -> None:
         queue = bot.queues[chat_id]

@@ -106,7 +106,7 @@ class Bus:
             self.connected = True
             for topic in list(self._signals):
                 self._set(topic, 0)
-            while True:
+            while _goes_on():
                 message = await pubsub.get_message(timeout=2.5)
                 if message is None:
                     await pubsub.ping()
@@ -118,7 +118,7 @@ class Bus:
             self._set(channel.decode(errors="replace").removeprefix(PREFIX), int(data[:18]))
 
     async def _publish(self, client: Redis) -> None:
-        while True:
+        while _goes_on():
             await self._flush.wait()
             self._flush.clear()
             outgoing, self._outgoing = self._outgoing, {}
@@ -126,3 +126,13 @@ class Bus:
                 for topic, value in outgoing.items():
                     pipeline.publish(PREFIX + topic, value)
                 await pipeline.execute()
+
+
+def _goes_on() -> bool:
+    """False once this task was cancelled: redis-py waits by `asyncio.wait_for`, which up to Python 3.11 may swallow a
+    cancellation that meets its result.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return True

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from config.errors import Conflict
-from storage.db import Connection
+from storage.db import Connection, Pool
 
 _CLAIM = """
 INSERT INTO idempotency_key (actor, key, request_hash, status, body) VALUES ($1, $2, $3, 0, '{}')
@@ -36,3 +36,8 @@ async def answer_once(
     status, body = await work()
     await connection.execute(_ANSWER, actor, key, status, body)
     return status, body, False
+
+
+async def use_once(pool: Pool, purpose: str, key: str) -> bool:
+    """Whether this is the first use of a key that counts once; across processes."""
+    return await pool.fetchval(_CLAIM, purpose, key, b"") is not None

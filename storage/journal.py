@@ -122,20 +122,22 @@ async def keep_fetched(
 class JournalWriter:
     """Group commit. While one batch is being committed the next gathers; nothing waits for a timer."""
 
-    def __init__(self, url: str, bus: Bus, blobs: Blobs, *, accepting: asyncio.Event | None = None) -> None:
+    def __init__(self, url: str, bus: Bus, blobs: Blobs) -> None:
         self._url = url
         self._bus = bus
         self._blobs = blobs
         self._waiting: list[_Waiting] = []
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
-        self._accepting = accepting
         self.connected = False
+        self.has_room = True
 
     async def keep(self, entry: NewEntry) -> bool:
         """True if it is new, False if its key had been kept before; committed either way. Raises Unavailable."""
         if not self.connected:
             raise Unavailable("PostgreSQL can't be reached, nothing can be kept now")
+        if not self.has_room:
+            raise Unavailable("the disk's reserve is reached")
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
             raise Unavailable("more is coming in than can be kept")
         if len(entry.body) > INLINE_BYTES:

@@ -1,18 +1,15 @@
-"""Messages on their way out, as people see them and take them in hand."""
+"""Messages on their way out, as people see them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from config.errors import Conflict, NotFound
+from config.errors import NotFound
 from storage.db import Connection, Pool
 from storage.reading import LAST_ID, NO_ID, fetch_planned, planned, scoped, walked
-
-Action = Literal["retry", "cancel", "sent", "failed"]
 
 
 class Attempt(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -98,35 +95,3 @@ async def get_outbound(connection: Connection, viewer: UUID | None, outbound_id:
         raise NotFound("no such outbound message")
     tries = [Attempt(**row) for row in await connection.fetch(_TRIES, outbound_id)]
     return OutboundItem(**rows[0], tries=tries)
-
-
-_FROM: dict[str, tuple[str, ...]] = {
-    "retry": ("failed", "in_doubt", "cancelled"),
-    "cancel": ("queued",),
-    "sent": ("in_doubt",),
-    "failed": ("in_doubt",),
-}
-_TO = {"retry": "queued", "cancel": "cancelled", "sent": "sent", "failed": "failed"}
-# A retry starts its own 24 hours: they are counted from the message's due_at.
-_MOVE = """
-UPDATE outbound SET state = $2, lease_until = NULL, claimed_by = '', next_at = now(),
-  attempts = CASE WHEN $2 = 'queued' THEN 0 ELSE attempts END,
-  message = CASE WHEN $2 = 'queued' THEN jsonb_set(message, '{due_at}', to_jsonb(now())) ELSE message END,
-  sent_at = CASE WHEN $2 = 'sent' THEN coalesce(sent_at, now()) ELSE sent_at END,
-  error_class = CASE WHEN $2 = 'failed' THEN 'permanent' ELSE '' END,
-  error_code = '', error = CASE WHEN $2 = 'failed' THEN 'settled by hand' ELSE '' END
-WHERE id = $1
-"""
-
-
-async def take_in_hand(
-    connection: Connection, viewer: UUID | None, outbound_id: UUID, action: Action
-) -> tuple[OutboundItem, dict[str, Any]]:
-    """Does it if the state allows; returns the message and what changed before. Raises NotFound, Conflict."""
-    await connection.execute("SELECT FROM outbound WHERE id = $1 FOR UPDATE", outbound_id)
-    old = await get_outbound(connection, viewer, outbound_id)
-    if old.state not in _FROM[action]:
-        raise Conflict(f"a message that is {old.state} can't be set to {_TO[action]}")
-    await connection.execute(_MOVE, outbound_id, _TO[action])
-    await connection.execute("UPDATE interaction SET state = $2 WHERE id = $1", old.interaction_id, _TO[action])
-    return await get_outbound(connection, None, outbound_id), {"state": old.state}

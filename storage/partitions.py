@@ -1,3 +1,4 @@
+# lint-skip: sql - names and bounds of partitions can not be parameters; they are made here, not given
 """Partitions of the journal, the interactions and the events: made ahead of time, removed without stopping anybody.
 
 Names: `<table>_p<key>`; the key is the first id in millions for bigint ids, year and month for UUIDv7 ids.

@@ -357,6 +357,7 @@ def _chat_address(chat: Chat) -> Address:
 connector: Connector[TelegramSettings] = Connector(
     name="telegram",
     title="Telegram",
+    reaches=frozenset({"telegram"}),
     settings=TelegramSettings,
     verify=verify,
     peek=peek,

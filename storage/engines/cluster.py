@@ -1,3 +1,4 @@
+# lint-skip: sql - names of databases can not be parameters
 """A PostgreSQL cluster on disk: how it is made, its settings, what its pid file says."""
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.models.base import Base, Empty, Id, Now, Small, Tags, Zero
+from storage.models.base import Base, Document, Empty, Id, Now, Small, Tags, Zero
 
 STATES = (
     "queued",
@@ -27,6 +27,8 @@ STATES = (
 class Outbound(Base):
     """A reply on its way. `message`: what to send, frozen; `lease_until`: a claim older than this is taken back.
 
+    `result`: what the provider said beside the ids.
+
     queued -> claimed (safe to take back) -> sending (committed before bytes leave) -> sent -> delivered -> read,
     or failed / in_doubt / cancelled.
     """
@@ -37,6 +39,14 @@ class Outbound(Base):
         Index("outbound_in_hand_idx", "state", "lease_until", postgresql_where=text("state IN ('claimed', 'sending')")),
         Index(
             "outbound_trouble_idx", "state", "id", postgresql_where=text("state IN ('failed', 'in_doubt', 'queued')")
+        ),
+        Index(
+            "outbound_thread_idx",
+            "channel_id",
+            "thread_key",
+            "class",
+            "id",
+            postgresql_where=text("state IN ('queued', 'claimed', 'sending')"),
         ),
         Index(None, "interaction_id"),
         Index(None, "conversation_id", "id"),
@@ -57,6 +67,7 @@ class Outbound(Base):
     lease_until: Mapped[datetime | None]
     claimed_by: Mapped[Empty]
     external_ids: Mapped[Tags]
+    result: Mapped[Document]
     error_class: Mapped[Empty]
     error_code: Mapped[Empty]
     error: Mapped[Empty]

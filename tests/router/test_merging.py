@@ -149,7 +149,7 @@ async def test_undo_keeps_what_people_edited(db: RawConnection) -> None:
     done = await merge(db, survivor, merged)
     await db.execute(
         "UPDATE contact SET name = 'Anna by hand', tags = array_remove(tags, 'gold'),"
-        " custom = custom || '{\"inn\": \"78\"}' WHERE id = $1",
+        ' custom = custom || \'{"inn": "78"}\' WHERE id = $1',
         survivor,
     )
     undone = await unmerge(db, done.merge_id, by=ANNA)
@@ -159,6 +159,19 @@ async def test_undo_keeps_what_people_edited(db: RawConnection) -> None:
     assert (row["owner_id"], row["vip"], row["language"]) == (None, False, "")
     kept = await db.fetchval("SELECT before -> 'kept' FROM contact_merge WHERE id = $1", done.merge_id)
     assert kept == undone.kept
+
+
+async def test_undo_gives_way_to_a_later_merge(db: RawConnection) -> None:
+    """What an undone merge had given comes from a later one that has it too; what a person removed does not come back."""
+    survivor, first, second = [await contact(db, name) for name in ("", "Anna", "Boris")]
+    for one in (first, second):
+        await db.execute("UPDATE contact SET tags = '{gold,late}', language = 'ru' WHERE id = $1", one)
+    done = await merge(db, survivor, first)
+    await merge(db, survivor, second)
+    await db.execute("UPDATE contact SET tags = '{gold}' WHERE id = $1", survivor)
+    assert (await unmerge(db, done.merge_id, by=ANNA)).kept == ["tag:late"]
+    row = await row_of(db, survivor)
+    assert (row["name"], row["sort_name"], row["tags"], row["language"]) == ("Boris", "boris", ["gold"], "ru")
 
 
 async def test_later_items_follow_their_address(db: RawConnection) -> None:
@@ -285,7 +298,7 @@ async def test_an_address_moves_to_another_card(db: RawConnection) -> None:
 
 async def test_merging_at_the_same_moment(database: Database, db: RawConnection) -> None:
     """Eight people merge the same cards in all directions at once: no ring, no deadlock, one tree that `card_id` follows."""
-    made = [await contact(db, str(n)) for n in range(4)]
+    made = [await contact(db, str(n)) for n in range(6)]
     pairs = list(itertools.permutations(made, 2))
     hands = [await database.connect() for _ in range(8)]
 
@@ -302,7 +315,7 @@ async def test_merging_at_the_same_moment(database: Database, db: RawConnection)
         async with asyncio.TaskGroup() as tasks:
             results = [tasks.create_task(work(hand, pairs[n:] + pairs[:n])) for n, hand in enumerate(hands)]
         merges = [merge_id for task in results for merge_id in task.result()]
-        assert len(merges) == 3
+        assert len(merges) == 5
         assert len(set((await cards(db)).values())) == 1
         async with asyncio.TaskGroup() as tasks:
             for hand, merge_id in zip(hands, merges, strict=False):
@@ -310,6 +323,29 @@ async def test_merging_at_the_same_moment(database: Database, db: RawConnection)
         assert await cards(db) == {one: one for one in made}
     finally:
         for hand in hands:
+            hand.terminate()
+
+
+async def test_who_comes_too_late_lets_go(database: Database, db: RawConnection) -> None:
+    """Who waited for a card that meanwhile shows on another is told so at once: waiting on, he would deadlock with its card."""
+    c, d, e = [await contact(db, name) for name in "cde"]
+    first, late, other = [await database.connect() for _ in range(3)]
+    try:
+        async with other.transaction():
+            await other.execute("SELECT FROM contact WHERE id = $1 FOR UPDATE", e)
+            async with first.transaction():
+                await join_cards(first, c, d, None)
+                waiting = asyncio.create_task(merge_contacts(late, d, e, by=ANNA))
+                while not await db.fetchval(
+                    "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $1", late.get_server_pid()
+                ):
+                    await asyncio.sleep(0.005)
+            await join_cards(other, e, c, None)
+        with pytest.raises(Conflict):
+            await waiting
+        assert await cards(db) == dict.fromkeys((c, d, e), e)
+    finally:
+        for hand in (first, late, other):
             hand.terminate()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Protocol
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from config.settings import Settings
 from storage.db import DATABASE_ERRORS
 from storage.journal import JournalWriter
 from storage.store import Store
+
+DISK_S = 5.0
 
 LAG = """
 SELECT coalesce(extract(epoch FROM now() - min(j.received_at)), 0)::float8 AS lag_s, count(*) AS waiting
@@ -25,6 +29,14 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+async def watch_disk(writer: JournalWriter, settings: Settings) -> None:
+    """Until cancelled: below the reserve nothing more is accepted, so that what was accepted can be finished."""
+    while True:
+        free = await asyncio.to_thread(free_bytes, settings.data_dir)
+        writer.has_room = free >> 20 >= settings.disk_reserve_mb
+        await asyncio.sleep(DISK_S)
 
 
 class EngineSight(Protocol):
@@ -82,9 +94,8 @@ class Status:
                 detail["waiting"] = row["waiting"] if row else 0
             except DATABASE_ERRORS as error:
                 why = f"the database does not answer ({type(error).__name__})"
-            free = free_bytes(self._store.settings.data_dir)
-            detail["disk_free_mb"] = free >> 20
-            if free >> 20 < self._store.settings.disk_reserve_mb:
+            detail["disk_free_mb"] = free_bytes(self._store.settings.data_dir) >> 20
+            if self._writer is not None and not self._writer.has_room:
                 why = "the disk's reserve is reached"
             if self._writer is not None and not self._writer.connected and why is None:
                 why = "the journal is not connected"

@@ -339,13 +339,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("conversation_pkey")),
         postgresql_with={"fillfactor": "80"},
     )
-    op.create_index(
-        op.f("conversation_assignee_id_id_idx"),
-        "conversation",
-        ["assignee_id", "id"],
-        unique=False,
-        postgresql_where=sa.text("status <> 'resolved'"),
-    )
+    op.create_index(op.f("conversation_assignee_id_id_idx"), "conversation", ["assignee_id", "id"], unique=False)
     op.create_index(
         op.f("conversation_channel_id_thread_key_id_idx"),
         "conversation",
@@ -360,6 +354,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status <> 'resolved'"),
     )
     op.create_index(op.f("conversation_contact_id_idx"), "conversation", ["contact_id"], unique=False)
+    op.create_index(op.f("conversation_queue_id_id_idx"), "conversation", ["queue_id", "id"], unique=False)
     op.create_index(
         "conversation_waiting_idx",
         "conversation",
@@ -605,6 +600,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("claimed_by", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("external_ids", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("result", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("error_class", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("error_code", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("error", sa.Text(), server_default=sa.text("''"), nullable=False),
@@ -634,6 +630,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('claimed', 'sending')"),
     )
     op.create_index(op.f("outbound_interaction_id_idx"), "outbound", ["interaction_id"], unique=False)
+    op.create_index(
+        "outbound_thread_idx",
+        "outbound",
+        ["channel_id", "thread_key", "class", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('queued', 'claimed', 'sending')"),
+    )
     op.create_index(
         "outbound_trouble_idx",
         "outbound",
@@ -773,6 +776,11 @@ def downgrade() -> None:
         table_name="outbound",
         postgresql_where=sa.text("state IN ('failed', 'in_doubt', 'queued')"),
     )
+    op.drop_index(
+        "outbound_thread_idx",
+        table_name="outbound",
+        postgresql_where=sa.text("state IN ('queued', 'claimed', 'sending')"),
+    )
     op.drop_index(op.f("outbound_interaction_id_idx"), table_name="outbound")
     op.drop_index(
         "outbound_in_hand_idx", table_name="outbound", postgresql_where=sa.text("state IN ('claimed', 'sending')")
@@ -818,6 +826,7 @@ def downgrade() -> None:
     op.drop_index(
         "conversation_waiting_idx", table_name="conversation", postgresql_where=sa.text("queued_at IS NOT NULL")
     )
+    op.drop_index(op.f("conversation_queue_id_id_idx"), table_name="conversation")
     op.drop_index(op.f("conversation_contact_id_idx"), table_name="conversation")
     op.drop_index(
         "conversation_channel_id_thread_key_open_key",
@@ -825,11 +834,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("status <> 'resolved'"),
     )
     op.drop_index(op.f("conversation_channel_id_thread_key_id_idx"), table_name="conversation")
-    op.drop_index(
-        op.f("conversation_assignee_id_id_idx"),
-        table_name="conversation",
-        postgresql_where=sa.text("status <> 'resolved'"),
-    )
+    op.drop_index(op.f("conversation_assignee_id_id_idx"), table_name="conversation")
     op.drop_table("conversation")
     op.drop_index(op.f("contact_merge_survivor_id_idx"), table_name="contact_merge")
     op.drop_index(

@@ -1,0 +1,259 @@
+"""Client cards."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from config.errors import BadRequest
+from inbox.api.lists import Page, Walk, to_page
+from inbox.api.routes import Change, Ctx, Routes
+from router.lookup import IDENTITY_KINDS, normalize_email, normalize_username, phone_query
+from router.names import sort_name
+from storage.contacts import (
+    ContactItem,
+    add_contact,
+    change_contact,
+    contact_audience,
+    dismiss_suggestion,
+    get_contact,
+    list_contacts,
+    list_merge_suggestions,
+    to_items,
+)
+from storage.db import Connection
+from storage.events import NewEvent, audience
+
+routes = Routes("contacts")
+Name = Annotated[str, msgspec.Meta(max_length=300)]
+Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+TagList = Annotated[list[Tag], msgspec.Meta(max_length=100)]
+Custom = Annotated[dict[Annotated[str, msgspec.Meta(max_length=100)], Any], msgspec.Meta(max_length=200)]
+Short = Annotated[str, msgspec.Meta(max_length=60)]
+Value = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+
+
+class ContactQuery(Walk, kw_only=True):
+    """`identity`: an address; phones as people write them, a leading space or bare digits are read as +."""
+
+    identity: Value | None = None
+    kind: Short | None = None
+    q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    owner: UUID | None = None
+
+
+@routes.add("GET", "/contacts", "Cards by name, address or owner", scope="read")
+async def contacts(ctx: Ctx, query: ContactQuery) -> Page[ContactItem]:
+    values = None if query.identity is None else identity_values(query.identity, query.kind, ctx.deps.region)
+    kinds = [query.kind] if query.kind else list(IDENTITY_KINDS) if values else None
+    rows = await list_contacts(
+        ctx.store.pool,
+        ctx.viewer,
+        after=query.key(tuple[str, UUID]),
+        limit=query.count + 1,
+        down=query.down,
+        owner=query.owner,
+        name=sort_name(query.q) if query.q else None,
+        values=values,
+        kinds=kinds,
+    )
+    names = {row["id"]: row["sort_name"] for row in rows}
+    items = await to_items(ctx.store.pool, rows)
+    return to_page(items, query, lambda card: (names[card.id], card.id), lambda card: card)
+
+
+def identity_values(raw: str, kind: str | None, region: str) -> list[str]:
+    """Every way these characters may be an address of that kind, or of any."""
+    values = {raw, raw.strip()}
+    if kind in {None, "phone"}:
+        values.add(phone_query(raw, region) or "")
+    if kind in {None, "email"}:
+        values.add(normalize_email(raw) or raw.strip().lower())
+    if kind in {None, "telegram_username"}:
+        values.add(normalize_username(raw) or "")
+    return sorted(values - {""})
+
+
+@routes.add(
+    "GET", "/contacts/{contact_id}", "One card; a merged contact's id leads to the card it shows on", scope="read"
+)
+async def contact(ctx: Ctx, contact_id: UUID) -> ContactItem:
+    async with ctx.store.pool.acquire() as connection, connection.transaction(readonly=True):
+        return await get_contact(connection, ctx.viewer, contact_id)
+
+
+class NewIdentity(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    kind: Short
+    value: Value
+    scope: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class NewContact(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name = ""
+    kind: Literal["person", "company"] = "person"
+    company_id: UUID | None = None
+    owner_id: UUID | None = None
+    custom: Custom = {}
+    tags: TagList = []
+    vip: bool = False
+    timezone: Short = ""
+    language: Short = ""
+    birthday: date | None = None
+    source: Custom = {}
+    identities: Annotated[list[NewIdentity], msgspec.Meta(max_length=50)] = []
+
+
+@routes.add("POST", "/contacts", "A new card", scope="write", status=201)
+async def create_contact(ctx: Ctx, change: Change, body: NewContact) -> ContactItem:
+    """An agent who names no owner owns what he makes: else he would not see it."""
+    fields = {name: getattr(body, name) for name in body.__struct_fields__ if name != "identities"}
+    fields["sort_name"] = sort_name(body.name)
+    if ctx.viewer is not None and fields["owner_id"] is None:
+        fields["owner_id"] = ctx.viewer
+    await _check_links(change.connection, fields)
+    identities = [_normal(identity, ctx.deps.region) for identity in body.identities]
+    contact_id = await add_contact(change.connection, fields, identities)
+    await change.note("contact.created", ("contact", contact_id), {}, {"name": body.name})
+    card = await get_contact(change.connection, None, contact_id)
+    await _tell(change, "contact.created", card)
+    return card
+
+
+def _normal(identity: NewIdentity, region: str) -> tuple[str, str, str]:
+    kind = IDENTITY_KINDS.get(identity.kind)
+    if kind is None:
+        raise BadRequest(f"identities: kind is one of {', '.join(IDENTITY_KINDS)}")
+    if kind.scoped and not identity.scope:
+        raise BadRequest(f"identities: {identity.kind} needs a scope")
+    value: str | None = identity.value.strip()
+    if identity.kind == "phone":
+        value = phone_query(identity.value, region)
+    elif identity.kind == "email":
+        value = normalize_email(identity.value)
+    elif identity.kind == "telegram_username":
+        value = normalize_username(identity.value)
+    if not value:
+        raise BadRequest(f"identities: not a {identity.kind}")
+    return identity.kind, identity.scope if kind.scoped else "", value
+
+
+class ContactPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is absent stays. `version`: as If-Match, refused when the card was changed meanwhile."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    kind: Literal["person", "company"] | msgspec.UnsetType = msgspec.UNSET
+    company_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    owner_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    custom: Custom | msgspec.UnsetType = msgspec.UNSET
+    tags: TagList | msgspec.UnsetType = msgspec.UNSET
+    vip: bool | msgspec.UnsetType = msgspec.UNSET
+    timezone: Short | msgspec.UnsetType = msgspec.UNSET
+    language: Short | msgspec.UnsetType = msgspec.UNSET
+    birthday: date | msgspec.UnsetType | None = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """The fields that were sent."""
+    values = {name: getattr(body, name) for name in body.__struct_fields__}
+    return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+
+
+@routes.add("PATCH", "/contacts/{contact_id}", "Change a card", scope="write")
+async def patch_contact(ctx: Ctx, change: Change, contact_id: UUID, body: ContactPatch) -> ContactItem:
+    changes = given(body)
+    version = changes.pop("version", None) if "version" in changes else _if_match(ctx)
+    await _check_links(change.connection, changes)
+    card, before, after = await change_contact(
+        change.connection,
+        ctx.viewer,
+        contact_id,
+        changes,
+        sort_name=sort_name(changes.get("name", "")),
+        version=version,
+    )
+    if after:
+        await change.note("contact.changed", ("contact", card.id), before, after)
+        await _tell(change, "contact.updated", card, former_owner=before.get("owner_id"))
+    return card
+
+
+def _if_match(ctx: Ctx) -> int | None:
+    text = ctx.request.headers.get("If-Match", "*").strip().removeprefix("W/").strip('"')
+    if text == "*":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise BadRequest("If-Match: the version of the card, a number")
+    return int(text)
+
+
+async def _check_links(connection: Connection, fields: dict[str, Any]) -> None:
+    owner, company = fields.get("owner_id"), fields.get("company_id")
+    if owner is not None and not await connection.fetchval("SELECT true FROM agent WHERE id = $1 AND active", owner):
+        raise BadRequest("owner_id: no such active agent")
+    if company is not None and not await connection.fetchval(
+        "SELECT true FROM contact WHERE id = $1 AND kind = 'company'", company
+    ):
+        raise BadRequest("company_id: no such company")
+
+
+async def _tell(change: Change, type_: str, card: ContactItem, *, former_owner: UUID | None = None) -> None:
+    heard = [*await contact_audience(change.connection, card.id), former_owner]
+    change.events.append(NewEvent(type_, audience(agents=heard), {"contact": card}))
+
+
+class Merge(msgspec.Struct, forbid_unknown_fields=True):
+    other_id: UUID
+
+
+class Merged(msgspec.Struct):
+    merge_id: UUID
+    contact: ContactItem
+
+
+@routes.add("POST", "/contacts/{contact_id}/merge", "Merge another card into this one", scope="write", status=201)
+async def merge_contact(ctx: Ctx, change: Change, contact_id: UUID, body: Merge) -> Merged:
+    card = await get_contact(change.connection, ctx.viewer, contact_id)
+    other = await get_contact(change.connection, ctx.viewer, body.other_id)
+    merge_id = await ctx.deps.merge(change.connection, card.id, other.id, ctx.actor.agent_id)
+    merged = await get_contact(change.connection, None, contact_id)
+    await change.note("contact.merged", ("contact", merged.id), {}, {"other_id": other.id, "merge_id": merge_id})
+    await _tell(change, "contact.merged", merged, former_owner=other.owner_id)
+    return Merged(merge_id=merge_id, contact=merged)
+
+
+@routes.add("POST", "/merges/{merge_id}/undo", "Undo a merge", scope="write")
+async def undo_merge(ctx: Ctx, change: Change, merge_id: UUID) -> Page[ContactItem]:
+    """Answers with both cards."""
+    survivor, merged = await ctx.deps.undo_merge(change.connection, merge_id, ctx.actor.agent_id)
+    await get_contact(change.connection, ctx.viewer, survivor)
+    cards = [await get_contact(change.connection, None, one) for one in (survivor, merged)]
+    await change.note("contact.unmerged", ("contact", survivor), {}, {"other_id": merged, "merge_id": merge_id})
+    for card in cards:
+        await _tell(change, "contact.unmerged", card)
+    return Page(items=cards, next=None)
+
+
+class Suggestion(msgspec.Struct):
+    """Two contacts that may be one; `score` from 0 to 1."""
+
+    id: UUID
+    first_id: UUID
+    second_id: UUID
+    reason: str
+    score: float
+    at: datetime
+
+
+@routes.add("GET", "/merge-suggestions", "Cards that may be one person", scope="read")
+async def merge_suggestions(ctx: Ctx, query: Walk) -> Page[Suggestion]:
+    rows = await list_merge_suggestions(ctx.store.pool, ctx.viewer, after=query.key(UUID), limit=query.count + 1)
+    return to_page(rows, query, lambda row: row["id"], lambda row: Suggestion(**row))
+
+
+@routes.add("POST", "/merge-suggestions/{suggestion_id}/dismiss", "These are two", scope="write")
+async def dismiss(ctx: Ctx, change: Change, suggestion_id: UUID) -> None:
+    await dismiss_suggestion(change.connection, suggestion_id, ctx.actor.agent_id)

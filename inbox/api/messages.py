@@ -1,0 +1,63 @@
+"""Answering a client, and notes among colleagues."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from inbox.api.lists import Aware
+from inbox.api.routes import Change, Ctx, Routes
+from router.outbound.replies import NewReply, queue_reply
+from storage.bus import Topic
+from storage.conversations import get_conversation
+
+routes = Routes("messages")
+
+
+class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`attachments`: ids of uploaded files. `identity`: another address of the client. `reply_to`: an interaction."""
+
+    kind: Literal["message", "note"] = "message"
+    text: Annotated[str, msgspec.Meta(max_length=100_000)] = ""
+    attachments: Annotated[list[UUID], msgspec.Meta(max_length=20)] = []
+    identity: UUID | None = None
+    reply_to: UUID | None = None
+    send_at: Aware | None = None
+    meta: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """`outbound_id`: null for a note."""
+
+    outbound_id: UUID | None
+    interaction_id: UUID
+    conversation_id: UUID
+    state: str
+
+
+@routes.add("POST", "/conversations/{conversation_id}/messages", "Answer, or note", scope="write", status=201)
+async def send_message(ctx: Ctx, change: Change, conversation_id: UUID, body: NewMessage) -> Accepted:
+    await get_conversation(change.connection, ctx.viewer, conversation_id)
+    reply = NewReply(
+        conversation_id=conversation_id,
+        agent_id=ctx.actor.agent_id,
+        kind=body.kind,
+        text=body.text,
+        attachment_ids=body.attachments,
+        identity_id=body.identity,
+        reply_to=body.reply_to,
+        send_at=body.send_at,
+        meta=body.meta,
+    )
+    queued = await queue_reply(change.connection, reply, datetime.now(UTC))
+    change.last_event = queued.event_id
+    change.wake.update({Topic.OUTBOUND, Topic.QUEUE})
+    return Accepted(
+        outbound_id=queued.outbound_id,
+        interaction_id=queued.interaction_id,
+        conversation_id=queued.conversation_id,
+        state=queued.state,
+    )

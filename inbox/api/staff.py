@@ -1,0 +1,193 @@
+"""Agents, their presence and absences, API tokens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+
+from config.errors import Forbidden
+from inbox.api.contacts import TagList, given
+from inbox.api.lists import Aware, Page, Walk, cut
+from inbox.api.routes import Change, Ctx, Routes
+from router.presence import set_presence
+from storage.bus import Topic
+from storage.staff import (
+    CAPACITY,
+    AbsenceItem,
+    AgentItem,
+    PresenceItem,
+    Role,
+    add_absence,
+    change_agent,
+    create_agent,
+    end_absence,
+    get_agent,
+    get_presence,
+    list_absences,
+    list_agents,
+)
+from storage.tokens import TokenItem, create_token, list_tokens, revoke_token
+
+routes = Routes("staff")
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=300)]
+Password = Annotated[str, msgspec.Meta(min_length=8, max_length=1000)]
+Places = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+Capacity = dict[Literal["message", "email", "form", "call"], Places]
+
+
+@routes.add("GET", "/agents", "Colleagues, with their presence", scope="read")
+async def agents(ctx: Ctx, query: Walk) -> Page[AgentItem]:
+    return cut(await list_agents(ctx.store.pool), query)
+
+
+class NewAgent(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Without a password he can't sign in."""
+
+    login: Name
+    name: Name
+    role: Role = "agent"
+    password: Password | None = None
+    email: Text = ""
+    skills: TagList = []
+    capacity: Capacity | None = None
+    language: Literal["ru", "en"] = "ru"
+
+
+@routes.add("POST", "/agents", "A new agent", scope="admin", status=201)
+async def new_agent(change: Change, body: NewAgent) -> AgentItem:
+    agent_id = await create_agent(
+        change.connection,
+        body.login,
+        body.name,
+        body.role,
+        body.password or "",
+        email=body.email,
+        skills=body.skills,
+        capacity=None if body.capacity is None else CAPACITY | dict(body.capacity),
+        language=body.language,
+    )
+    change.wake.add(Topic.STAFF)
+    agent = await get_agent(change.connection, agent_id)
+    await change.note("agent.created", ("agent", agent_id), {}, {"login": agent.login, "role": agent.role})
+    return agent
+
+
+class AgentPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is absent stays. A new password ends the agent's sessions."""
+
+    name: Name | msgspec.UnsetType = msgspec.UNSET
+    role: Role | msgspec.UnsetType = msgspec.UNSET
+    password: Password | msgspec.UnsetType = msgspec.UNSET
+    email: Text | msgspec.UnsetType = msgspec.UNSET
+    active: bool | msgspec.UnsetType = msgspec.UNSET
+    language: Literal["ru", "en"] | msgspec.UnsetType = msgspec.UNSET
+    capacity: Capacity | msgspec.UnsetType = msgspec.UNSET
+    skills: TagList | msgspec.UnsetType = msgspec.UNSET
+
+
+@routes.add("PATCH", "/agents/{agent_id}", "Change an agent", scope="admin")
+async def patch_agent(change: Change, agent_id: UUID, body: AgentPatch) -> AgentItem:
+    changes = given(body)
+    password = changes.pop("password", "")
+    agent = await change_agent(change.connection, agent_id, changes, password)
+    change.wake.update({Topic.STAFF, Topic.QUEUE})
+    told = changes | ({"password": "changed"} if password else {})
+    await change.note("agent.changed", ("agent", agent_id), {}, told)
+    return agent
+
+
+@routes.add("GET", "/presence", "The caller's own presence", scope="read")
+async def presence(ctx: Ctx) -> PresenceItem | None:
+    return await get_presence(ctx.store.pool, ctx.actor.person)
+
+
+class Presence(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    state: Literal["online", "away", "wrap_up", "offline"]
+    reason: Text = ""
+
+
+@routes.add("PUT", "/presence", "Come, go, or give a sign of life", scope="write")
+async def put_presence(ctx: Ctx, change: Change, body: Presence) -> PresenceItem | None:
+    agent_id = ctx.actor.person
+    change.last_event = await set_presence(change.connection, agent_id, body.state, body.reason, datetime.now(UTC))
+    if change.last_event:
+        change.wake.add(Topic.QUEUE)
+    return await get_presence(change.connection, agent_id)
+
+
+class AbsenceQuery(Walk, kw_only=True):
+    agent: UUID | None = None
+
+
+@routes.add("GET", "/absences", "Absences that are not over", scope="read")
+async def absences(ctx: Ctx, query: AbsenceQuery) -> Page[AbsenceItem]:
+    return cut(await list_absences(ctx.store.pool, query.agent), query)
+
+
+class NewAbsence(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`agent_id`: the caller himself when absent; for others one must be a supervisor."""
+
+    from_at: Aware
+    until_at: Aware
+    agent_id: UUID | None = None
+    deputy_id: UUID | None = None
+    reason: Text = ""
+
+
+@routes.add("POST", "/absences", "Away, with or without a deputy", scope="write", status=201)
+async def new_absence(ctx: Ctx, change: Change, body: NewAbsence) -> AbsenceItem:
+    agent_id = body.agent_id or ctx.actor.person
+    if ctx.viewer is not None and agent_id != ctx.viewer:
+        raise Forbidden("only a supervisor enters the absence of others")
+    fields = {name: getattr(body, name) for name in body.__struct_fields__} | {"agent_id": agent_id}
+    absence_id = await add_absence(change.connection, fields)
+    change.wake.update({Topic.STAFF, Topic.QUEUE})
+    await change.note("absence.entered", ("agent", agent_id), {}, {"absence_id": absence_id, "until_at": body.until_at})
+    return AbsenceItem(id=absence_id, **fields)
+
+
+@routes.add("DELETE", "/absences/{absence_id}", "Back earlier, or entered by mistake", scope="write")
+async def delete_absence(ctx: Ctx, change: Change, absence_id: UUID) -> None:
+    await end_absence(change.connection, absence_id, ctx.viewer)
+    change.wake.update({Topic.STAFF, Topic.QUEUE})
+    await change.note("absence.ended", ("absence", absence_id), {}, {"ended": True})
+
+
+@routes.add("GET", "/tokens", "API tokens, without their secret", scope="admin")
+async def tokens(ctx: Ctx, query: Walk) -> Page[TokenItem]:
+    return cut(await list_tokens(ctx.store.pool), query)
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Bound to an agent it sees what he sees."""
+
+    name: Name
+    scopes: Annotated[
+        list[Literal["all", "read", "write", "journal", "admin"]], msgspec.Meta(min_length=1, max_length=5)
+    ]
+    agent_id: UUID | None = None
+    expires_at: Aware | None = None
+
+
+class Token(msgspec.Struct):
+    """To be seen this once."""
+
+    token: str
+
+
+@routes.add("POST", "/tokens", "A new API token", scope="admin", status=201)
+async def new_token(change: Change, body: NewToken) -> Token:
+    token = await create_token(change.connection, body.name, body.scopes, body.agent_id, body.expires_at)
+    await change.note("token.created", ("token", body.name), {}, {"scopes": body.scopes, "agent_id": body.agent_id})
+    return Token(token)
+
+
+@routes.add("DELETE", "/tokens/{token_id}", "Revoke a token", scope="admin")
+async def delete_token(change: Change, token_id: UUID) -> None:
+    await revoke_token(change.connection, token_id)
+    change.wake.add(Topic.STAFF)
+    await change.note("token.revoked", ("token", token_id), {}, {"revoked": True})

@@ -1,0 +1,77 @@
+"""The inbox as part of a web application: the API under /api/v1 and the live socket."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+from aiohttp import web
+
+from inbox.api import (
+    channels,
+    contacts,
+    conversations,
+    events,
+    files,
+    interactions,
+    journal,
+    messages,
+    outbound,
+    queues,
+    session,
+    staff,
+)
+from inbox.api.auth import THROTTLE, Throttle
+from inbox.api.deps import DEPS, InboxDeps
+from inbox.api.openapi import make_document
+from inbox.api.problems import problems
+from inbox.api.routes import PREFIX, Route, Routes, endpoint
+
+PARTS = (
+    session,
+    interactions,
+    contacts,
+    conversations,
+    messages,
+    files,
+    outbound,
+    journal,
+    channels,
+    staff,
+    queues,
+    events,
+)
+meta = Routes("meta")
+DOCUMENT: web.AppKey[bytes] = web.AppKey("openapi_document", bytes)
+
+
+@meta.add("GET", "/openapi.json", "This document", scope=None)
+async def openapi(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[DOCUMENT], content_type="application/json")
+
+
+def all_routes() -> list[Route]:
+    """The whole table."""
+    return [route for part in (*(part.routes for part in PARTS), meta) for route in part.all]
+
+
+def add_inbox(app: web.Application, deps: InboxDeps) -> None:
+    """Registers the API, and its problems middleware, which touches nothing outside /api/ and /live.
+
+    `deps.live.run()` and `deps.store.bus.run()` are the caller's to run.
+    """
+    app[DEPS] = deps
+    app[THROTTLE] = Throttle()
+    app[DOCUMENT] = msgspec.json.encode(make_document(all_routes(), _version()))
+    app.middlewares.append(problems)
+    for route in all_routes():
+        app.router.add_route(route.method, PREFIX + route.path, endpoint(route))
+        if route.path == "/live":
+            app.router.add_route(route.method, "/live", endpoint(route))
+
+
+def _version() -> str:
+    try:
+        return version("switchboard")
+    except PackageNotFoundError:
+        return "0.1.0"

@@ -1,0 +1,26 @@
+"""What connectors are given of the world, one for each channel and version of its settings."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import aiohttp
+
+from connectors.base import Io
+from router.channels import Channel
+
+
+class Ios:
+    """`of` gives the same Io (with its clients and tokens) until the channel's settings change."""
+
+    def __init__(self, http: aiohttp.ClientSession, public_url: str) -> None:
+        self._http = http
+        self._public_url = public_url
+        self._by_channel: dict[UUID, tuple[int, Io]] = {}
+
+    def of(self, channel: Channel) -> Io:
+        version, io = self._by_channel.get(channel.id, (-1, None))
+        if io is None or version != channel.version:
+            io = Io(http=self._http, public_url=self._public_url)
+            self._by_channel[channel.id] = (channel.version, io)
+        return io
