@@ -66,7 +66,7 @@ class Class(IntEnum):
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """What came in, as it came. `headers`: lower-case names; `url`: the full address called; `query`: raw; `now`: unix
+    """What came in, as it came. `headers`: asked for by lower-case names; `url`: the full address called; `query`: raw; `now`: unix
     seconds of its arrival, for signatures that carry a time.
     """
 

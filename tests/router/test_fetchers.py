@@ -14,6 +14,7 @@ import structlog
 
 from config.errors import BadChannel, RetryLater, Unavailable
 from connectors.base import Fetched, Io, Payload, Sink
+from router import fetchers
 from router.fetchers import lock_key
 from simulator.telegram import TelegramSimulator
 from storage.db import RawConnection
@@ -102,6 +103,7 @@ async def _is(condition: bool) -> bool:  # noqa: FBT001 - a condition of this pr
 async def test_a_lost_connection_is_a_lost_lock(here: Site, sim: TelegramSimulator, db: RawConnection) -> None:
     """The owner's connection is ended by the server: somebody fetches on within seconds, every message once."""
     await polled(here, sim)
+    owner = 0
     async with running(here.fetchers(), here.fetchers()):
         for first in (1, 11, 21):
             await say(sim, first, first + 9)
@@ -112,6 +114,19 @@ async def test_a_lost_connection_is_a_lost_lock(here: Site, sim: TelegramSimulat
         await here.becomes(KEPT, 40, timeout_s=6)
         assert await here.value(OWNER) != owner
     assert await texts(here) == list(range(1, 41))
+
+
+async def test_an_owner_without_work_stays_the_owner(
+    here: Site, sim: TelegramSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends silent sessions; an owner to whom nobody writes is not silent."""
+    monkeypatch.setattr(fetchers, "LOCK_HOLDER", {**fetchers.LOCK_HOLDER, "idle_session_timeout": "1500ms"})
+    await polled(here, sim)
+    async with running(here.fetchers()):
+        await here.becomes(OWNERS, 1)
+        pid = await here.value(OWNER)
+        older = "SELECT now() - backend_start > interval '3 seconds' FROM pg_stat_activity WHERE pid = $1"
+        await here.becomes(older, True, pid, timeout_s=5)
 
 
 async def test_a_frozen_owner_is_replaced(here: Site, sim: TelegramSimulator, database: Database) -> None:

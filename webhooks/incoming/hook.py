@@ -45,7 +45,7 @@ class Hooks:
             body = await _read(request, channel.connector.max_body)
             payload = Payload(
                 body=body,
-                headers={name.lower(): value for name, value in request.headers.items()},
+                headers=request.headers,
                 query=request.rel_url.raw_query_string,
                 method=request.method,
                 path="/" + request.match_info.get("tail", ""),
@@ -83,6 +83,11 @@ async def _read(request: web.Request, limit: int) -> bytes:
     """The body. Raises TooBig (before reading, where the length is told) and BadPayload for a client too slow."""
     if (request.content_length or 0) > limit:
         raise TooBig(f"the body has more than {limit} bytes")
+    if request.content.is_eof() and request.content.exception() is None:
+        body = request.content.read_nowait()
+        if len(body) > limit:
+            raise TooBig(f"the body has more than {limit} bytes")
+        return body
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
             chunks, size = [], 0
