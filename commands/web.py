@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
 
 from inbox.api.deps import InboxDeps
 from inbox.app import add_inbox
@@ -63,4 +63,4 @@ def make_app(
 
 def outward() -> ClientSession:
     """The process's session towards providers: every request has its own deadline besides."""
-    return ClientSession(timeout=ClientTimeout(total=120, connect=10), auto_decompress=True)
+    return ClientSession(timeout=ClientTimeout(total=120, connect=10), cookie_jar=DummyCookieJar())

@@ -9,6 +9,9 @@ from aiohttp import ClientSession
 from router.assigner import Assigner
 from router.channels import Channels
 from router.directory import DirectoryCache
+from router.fetchers import Fetchers
+from router.jobs import Jobs
+from router.media import MediaFetcher
 from router.outbound.sender import Sender
 from router.worker import Worker
 from storage.bus import Topic
@@ -40,3 +43,6 @@ async def work(
         tasks.create_task(worker.run(), name="lanes")
         tasks.create_task(assigner.run(), name="assigner")
         tasks.create_task(sender.run(), name="sender")
+        tasks.create_task(Fetchers(store, channels, http).run(), name="fetchers")
+        tasks.create_task(MediaFetcher(store, channels, http).run(), name="media")
+        tasks.create_task(Jobs(store, channels, redis_url=redis_url).run(), name="jobs")

@@ -153,7 +153,8 @@ async def change_settings(
         raise NotFound("no such channel")
     settings = check_settings(registry.get(row["connector"]), vault.decrypt(row["settings"]) | dict(values))
     await connection.execute(
-        "UPDATE channel SET settings = $2, version = version + 1 WHERE id = $1",
+        "UPDATE channel SET settings = $2, version = version + 1,"
+        " state = CASE WHEN state = 'broken' THEN 'active' ELSE state END WHERE id = $1",
         channel_id,
         vault.encrypt(reveal(settings)),
     )

@@ -19,7 +19,7 @@ import aiohttp
 import asyncpg
 import structlog
 
-from config.errors import BadPayload, HubError, NotFound, RateLimited, Rejected, RetryLater, TooBig, Unavailable
+from config.errors import BadPayload, HubError, NotFound, RateLimited, Rejected, RetryLater, TooBig
 from connectors.base import Media
 from connectors.items import Attachment
 from router.channels import Channel, Channels
@@ -209,7 +209,7 @@ class MediaFetcher:
             await self._settle(file, "too_large", error=str(error))
         except (Rejected, NotFound, BadPayload) as error:
             await self._settle(file, "failed", error=str(error))
-        except (HubError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (HubError, aiohttp.ClientError, *DATABASE_ERRORS) as error:
             await self._again(file, error)
         except Exception as error:  # noqa: BLE001 - the job's wrapper: a connector's bug costs a file its try
             log.error("attachment_raised", attachment_id=str(file.id), error=type(error).__name__, at=place(error))
@@ -276,7 +276,7 @@ class MediaFetcher:
     async def _settle(self, file: _File, state: str, *, kept: Kept | None = None, error: str = "") -> None:
         """Interaction, attachment, blob, event: in the order every transaction has."""
         size = kept.size if kept else file.size
-        shown = {"name": file.name, "type": file.type, "state": state}
+        shown: dict[str, Any] = {"name": file.name, "type": file.type, "state": state}
         shown |= ({"size": size} if size is not None else {}) | ({"error": clean(error)} if error else {})
         async with self._store.pool.acquire(timeout=ACQUIRE_S) as connection, connection.transaction():
             at = await connection.fetchrow(_SHOW, file.interaction_id, str(file.id), shown)

@@ -61,10 +61,10 @@ UPDATE workspace_setting SET value = jsonb_build_object('after', $1::uuid), upda
 
 # Each removes at most $1 rows. The newest event stays: the log's highest id must not be forgotten.
 _OLD_EVENTS = """
-DELETE FROM event WHERE id <= (
-    SELECT max(oldest.id) FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest
-    WHERE oldest.at < now() - interval '72 hours'
-) AND id < (SELECT max(id) FROM event)
+DELETE FROM event WHERE id = ANY (ARRAY(
+    SELECT oldest.id FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest
+    WHERE oldest.at < now() - interval '72 hours' AND oldest.id < (SELECT max(id) FROM event)
+))
 """
 _OLD_STATUSES = """
 DELETE FROM pending_status AS p USING (
@@ -110,7 +110,7 @@ async def rotate_keys(store: Store) -> bool:
     try:
         await connection.execute(_FIRST)
         async with connection.transaction():
-            # A run of the other generation's writers may be in our way: then nothing is claimed, and the next run tries.
+            # Raised in the middle, nothing is claimed, and the next run tries.
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1, $2)", Lock.ROLE, Role.DEDUP):
                 return False
             if not await connection.fetchval(_CLAIM_ROTATION):

@@ -168,6 +168,9 @@ CATCH_ALLS = {
     "inbox/api/problems.py": "middleware of the API: the same",
     "router/worker.py": "the lane worker's entry: what the database refuses costs its entry alone",
     "router/understand.py": "the lane worker's entry: a connector's bug costs its entry alone",
+    "router/fetchers.py": "supervisor of listeners: one channel's fault must not stop the others",
+    "router/media.py": "job wrapper: one file's fault must not stop the others",
+    "router/jobs.py": "job wrapper: one job's fault must not stop the others",
     "router/outbound/provider.py": "job wrapper around a connector's code: bytes may have left, so it is in doubt",
     "router/outbound/sender.py": "supervisor: one channel's fault must not stop the others",
 }

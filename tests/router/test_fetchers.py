@@ -17,7 +17,8 @@ from connectors.base import Fetched, Io, Payload, Sink
 from router import fetchers
 from router.fetchers import lock_key
 from simulator.telegram import TelegramSimulator
-from storage.db import RawConnection
+from storage.bus import Topic
+from storage.db import LOCK_HOLDER, RawConnection
 from storage.locks import Lock
 from storage.store import Store
 from tests.conftest import Database, opened
@@ -120,7 +121,7 @@ async def test_an_owner_without_work_stays_the_owner(
     here: Site, sim: TelegramSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server ends silent sessions; an owner to whom nobody writes is not silent."""
-    monkeypatch.setattr(fetchers, "LOCK_HOLDER", {**fetchers.LOCK_HOLDER, "idle_session_timeout": "1500ms"})
+    monkeypatch.setattr(fetchers, "LOCK_HOLDER", {**LOCK_HOLDER, "idle_session_timeout": "1500ms"})
     await polled(here, sim)
     async with running(here.fetchers()):
         await here.becomes(OWNERS, 1)
@@ -353,22 +354,29 @@ async def test_bodies_of_every_kind_are_kept(here: Site) -> None:
 
 async def test_a_broken_listener_leaves_a_mended_channel_alone(here: Site, db: RawConnection) -> None:
     """An administrator who changed the settings while the old ones were failing is not overruled."""
-    asked = asyncio.Event()
+    begun: list[int] = []
     go = asyncio.Event()
 
-    async def breaking(_sink: Sink, _io: Io) -> None:
-        asked.set()
+    async def breaking(sink: Sink, _io: Io) -> None:
+        begun.append(len(begun))
         await go.wait()
-        raise BadChannel("The account is closed.")
+        if len(begun) == 1:
+            raise BadChannel("The account is closed.")
+        await sink.keep([payload("mended")], {})
+        await asyncio.Event().wait()
 
     SCRIPTS["breaking"] = breaking
     channel_id = await here.channel("listening", script="breaking")
-    async with running(here.fetchers()):
-        await asked.wait()
+    part = here.fetchers()
+    async with running(part):
+        await until(lambda: _is(bool(begun)))
         await db.execute("UPDATE channel SET version = version + 1 WHERE id = $1", channel_id)
         go.set()
-        await here.becomes(STATE, "broken", channel_id)
-    assert await here.value("SELECT version FROM channel") == 2
+        await until(lambda: _is(channel_id in part._broken))
+        here.store.bus.notify(Topic.CHANNELS)
+        await here.becomes(KEPT, 1)
+    assert await here.value(STATE, channel_id) == "active"
+    assert await here.events("channel.broken") == []
 
 
 def test_lock_keys_are_stable() -> None:

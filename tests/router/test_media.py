@@ -283,6 +283,31 @@ async def test_two_processes_fetch_a_file_once(here: Site, monkeypatch: pytest.M
     assert len(await here.events("attachment.kept")) == 2
 
 
+async def test_a_long_fetch_keeps_its_lease(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that takes longer than the lease stays in the hand that has it, as long as that hand is alive."""
+    channel_id = await here.channel("listening")
+    asked: list[float] = []
+    go = asyncio.Event()
+
+    async def long(_attachment: Attachment, _io: Io) -> Media:
+        asked.append(asyncio.get_running_loop().time())
+        await go.wait()
+        return Media(chunks(b"x"))
+
+    FILES["long"] = long
+    for name, value in (("LEASE_S", 1.0), ("RENEW_S", 0.2), ("SWEEP_S", 0.1)):
+        monkeypatch.setattr(router_media, name, value)
+    await here.store.pool.execute(
+        'INSERT INTO attachment (channel_id, source) VALUES ($1, \'{"id": "long"}\')', channel_id
+    )
+    two = [MediaFetcher(here.store, here.channels, here.http) for _ in range(2)]
+    async with running(*two):
+        await here.becomes("SELECT now() - created_at > interval '2500 ms' FROM attachment", True)
+        go.set()
+        [row] = await settled(here)
+    assert (len(asked), row["attempts"], row["state"]) == (1, 1, "kept")
+
+
 async def test_four_at_a_time_the_newest_first(here: Site) -> None:
     """An archive of files neither floods the provider nor stands before a live message's picture."""
     channel_id = await here.channel("listening")
