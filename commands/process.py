@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -31,6 +32,7 @@ from webhooks.incoming.status import StartingUp, Status
 log = structlog.get_logger()
 Role = Literal["run", "web", "worker"]
 DRAIN_S = 10.0
+PORT_S = 5.0
 
 
 async def serve(settings: Settings, role: Role) -> None:
@@ -44,7 +46,7 @@ async def serve(settings: Settings, role: Role) -> None:
     async with contextlib.AsyncExitStack() as stack:
         port: socket.socket | None = None
         if role != "worker":
-            port = _listen(settings)
+            port = await _listen(settings)
             stack.callback(port.close)
         stack.push_async_callback(engines.stop)
         async with _starting(status, port):
@@ -134,18 +136,29 @@ async def first_queue(store: Store) -> None:
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
+async def _listen(settings: Settings) -> socket.socket:
+    """The port, once a predecessor that is just dying has let go of it. Raises BadSettings after a few seconds."""
+    deadline = asyncio.get_running_loop().time() + PORT_S
+    while True:
+        try:
+            return _bind(settings)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or asyncio.get_running_loop().time() > deadline:
+                where = f"{settings.host}:{settings.port}"
+                raise BadSettings(f"HUB_HOST, HUB_PORT: {where} can't be listened on: {error.strerror}") from None
+        await asyncio.sleep(0.1)
+
+
+def _bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((settings.host, settings.port))
         sock.listen(1024)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise BadSettings(
-            f"HUB_HOST, HUB_PORT: {settings.host}:{settings.port} can't be listened on: {error.strerror}"
-        ) from None
+        raise
     sock.setblocking(False)
     return sock
 
