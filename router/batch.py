@@ -6,10 +6,9 @@ interaction, attachment, assignment, outbound, journal_todo, journal_result, jou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -23,6 +22,7 @@ from router.understand import order_at
 from router.work import STREAM_KINDS, Entry, Key, Result, Thread, Work
 from storage.db import Connection, RawConnection
 from storage.events import NewEvent, append_events, audience
+from storage.ids import ids_after
 from storage.queries import load
 
 JOURNAL = load("journal")
@@ -98,11 +98,9 @@ async def _finish(connection: Connection, batch: Sequence[Understood]) -> None:
 async def _apply(
     connection: Connection, batch: Sequence[Understood], directory: Directory, now: datetime
 ) -> tuple[Outcome, list[NewEvent]]:
-    count = sum(len(u.items) + sum(len(i.attachments) + len(i.identities) for i in u.items) for u in batch)
-    if not count:
+    if not any(u.items for u in batch):
         return Outcome(), []
-    rows = await connection.fetch(STREAM.new_ids, count * 4 + 4)
-    ids = iter([row["id"] for row in rows])
+    ids = ids_after(await connection.fetchval(STREAM.new_id))
     todo = _sort(batch, ids, await _done_before(connection, batch))
     events = await _stream(connection, todo, ids, directory, now)
     queued = any(e.type == "interaction.created" for e in events) and any(
@@ -122,7 +120,7 @@ async def _done_before(connection: Connection, batch: Sequence[Understood]) -> d
     return {row["entry_id"]: row["interactions"] or [] for row in rows}
 
 
-def _sort(batch: Sequence[Understood], ids: Iterable[UUID], done: Mapping[int, list[UUID]]) -> _Sorted:
+def _sort(batch: Sequence[Understood], ids: Iterator[UUID], done: Mapping[int, list[UUID]]) -> _Sorted:
     """What a `done` entry said of earlier items is not said again: newer words may have followed it."""
     sorted_ = _Sorted()
     by_kind = {
@@ -132,13 +130,12 @@ def _sort(batch: Sequence[Understood], ids: Iterable[UUID], done: Mapping[int, l
         "opt_out": sorted_.opt_outs,
         "typing": sorted_.typing,
     }
-    taking = iter(ids)
     for understood in batch:
         channel = understood.entry.channel
         if channel is None:
             continue
         for index, item in enumerate(understood.items):
-            work = Work(understood.entry, channel, item, understood.result, next(taking))
+            work = Work(understood.entry, channel, item, understood.result, next(ids))
             work.order_at = order_at(
                 item,
                 understood.entry,
@@ -173,7 +170,7 @@ def _receipt(work: Work) -> Receipt:
 
 
 async def _stream(
-    connection: Connection, todo: _Sorted, ids: Any, directory: Directory, now: datetime
+    connection: Connection, todo: _Sorted, ids: Iterator[UUID], directory: Directory, now: datetime
 ) -> list[NewEvent]:
     """Items that become interactions of their own."""
     await _adopt_edits(connection, todo)

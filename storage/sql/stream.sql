@@ -1,6 +1,6 @@
--- name: new_ids
--- UUIDv7 ids for a batch, ascending. $1 how many.
-SELECT uuidv7() AS id FROM generate_series(1, $1)
+-- name: new_id
+-- What a batch counts its ids on from (storage/ids.py).
+SELECT uuidv7()
 
 -- name: claim_refs
 -- Which of these provider ids are new; they now belong to the given interactions.
