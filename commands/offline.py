@@ -129,7 +129,9 @@ def _verify(connector: Connector[Any], payload: Payload, settings: Any) -> dict[
     """What the hook would answer as to signature and handshake."""
     try:
         connector.verify(payload, settings)
-        answer = connector.handshake(payload, settings) or connector.ok
+        answer = connector.handshake(payload, settings)
+        if answer is None:
+            answer = connector.acknowledge(payload, settings) if connector.acknowledge else connector.ok
     except (BadSignature, BadPayload) as error:
         return {"ok": False, "status": error.status, "body": error.code}
     return {

@@ -13,6 +13,7 @@ from router.fetchers import Fetchers
 from router.jobs import Jobs
 from router.media import MediaFetcher
 from router.outbound.sender import Sender
+from router.parts import give_up_waiting
 from router.worker import Worker
 from storage.bus import Topic
 from storage.store import Store
@@ -45,4 +46,4 @@ async def work(
         tasks.create_task(sender.run(), name="sender")
         tasks.create_task(Fetchers(store, channels, http).run(), name="fetchers")
         tasks.create_task(MediaFetcher(store, channels, http).run(), name="media")
-        tasks.create_task(Jobs(store, channels, redis_url=redis_url).run(), name="jobs")
+        tasks.create_task(Jobs(store, channels, redis_url=redis_url, stale_parts=give_up_waiting).run(), name="jobs")

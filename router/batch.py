@@ -15,7 +15,7 @@ import asyncpg
 
 from connectors.base import IDENTITY_KINDS
 from connectors.items import Item
-from router import calls, frames, logbook, matching, threads
+from router import calls, frames, logbook, matching, parts, threads
 from router.directory import Directory
 from router.outbound.receipts import Receipt, apply_receipts
 from router.understand import order_at
@@ -64,6 +64,7 @@ class _Sorted:
     receipts: list[Receipt] = field(default_factory=list)
     opt_outs: list[Work] = field(default_factory=list)
     typing: list[Work] = field(default_factory=list)
+    parts: list[Work] = field(default_factory=list)
 
 
 async def apply(
@@ -136,13 +137,10 @@ def _sort(batch: Sequence[Understood], ids: Iterator[UUID], done: Mapping[int, l
             continue
         for index, item in enumerate(understood.items):
             work = Work(understood.entry, channel, item, understood.result, next(ids))
-            work.order_at = order_at(
-                item,
-                understood.entry,
-                whole_seconds=channel.connector.whole_seconds,
-                backwards=None if understood.entry.silent else BACKWARDS,
-            )
-            if item.kind in STREAM_KINDS:
+            work.order_at = _place(work)
+            if item.part is not None:
+                sorted_.parts.append(work)
+            elif item.kind in STREAM_KINDS:
                 sorted_.stream.append((work, index))
             elif work.entry.id in done:
                 work.result.interactions = done[work.entry.id]
@@ -151,6 +149,15 @@ def _sort(batch: Sequence[Understood], ids: Iterator[UUID], done: Mapping[int, l
             elif item.kind in by_kind:
                 by_kind[item.kind].append(work)
     return sorted_
+
+
+def _place(work: Work) -> datetime:
+    return order_at(
+        work.item,
+        work.entry,
+        whole_seconds=work.channel.connector.whole_seconds,
+        backwards=None if work.entry.silent else BACKWARDS,
+    )
 
 
 def _receipt(work: Work) -> Receipt:
@@ -174,6 +181,7 @@ async def _stream(
 ) -> list[NewEvent]:
     """Items that become interactions of their own."""
     await _adopt_edits(connection, todo)
+    await _join_parts(connection, todo, ids)
     told = await calls.by_call(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
     leads = [call.lead for call in told]
     for call in told:
@@ -196,6 +204,14 @@ async def _stream(
     if told:
         events += await _calls(connection, told, directory, now)
     return events + await _changed(connection, "interaction.edited", changed, ("text",))
+
+
+async def _join_parts(connection: Connection, todo: _Sorted, ids: Iterator[UUID]) -> None:
+    for work in await parts.join(connection, todo.parts, ids):
+        work.order_at = _place(work)
+        todo.stream.append((work, 0))
+    if todo.parts:
+        todo.stream.sort(key=lambda pair: pair[0].entry.id)
 
 
 async def _calls(

@@ -66,6 +66,7 @@ class Enclosures:
         body = row["body"] or b""
         if row["blob"]:
             body = await self._store.blobs.read(row["blob"])
+        received_at = row["received_at"] or datetime.now(UTC)
         entry = Entry(
             id=entry_id,
             lane=row["lane"],
@@ -73,9 +74,9 @@ class Enclosures:
             attempts=0,
             replay=False,
             channel=self._channels.get(row["channel_id"]),
-            received_at=row["received_at"] or datetime.now(UTC),
+            received_at=received_at,
             silent=True,
-            payload=to_payload(row["request"], body),
+            payload=to_payload(row["request"], body, received_at.timestamp()),
             fresh=False,
         )
         items, result = await understand_heavy(entry)

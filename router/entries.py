@@ -50,11 +50,12 @@ def _request_of(payload: Payload, connector: Connector[Any]) -> dict[str, Any] |
     return kept or None
 
 
-def to_payload(request: Mapping[str, Any] | None, body: bytes) -> Payload:
-    """The journal's row as the connector saw it."""
+def to_payload(request: Mapping[str, Any] | None, body: bytes, now: float = 0.0) -> Payload:
+    """The journal's row as the connector saw it; `now`: unix seconds of its arrival."""
     if request is None:
-        return Payload(body=body)
+        return Payload(body=body, now=now)
     return Payload(
+        now=now,
         body=body,
         headers=request.get("headers", {}),
         query=request.get("query", ""),

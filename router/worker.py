@@ -148,7 +148,7 @@ class Worker:
             channel=self._channels.get(row["channel_id"]) if row["channel_id"] else None,
             received_at=received_at,
             silent=bool(row["silent"]),
-            payload=to_payload(row["request"], body) if row["channel_id"] else Payload(),
+            payload=to_payload(row["request"], body, received_at.timestamp()) if row["channel_id"] else Payload(),
             fresh=not row["replay"] and not row["silent"] and datetime.now(UTC) - received_at < EFFECTS_AGE,
         )
 

@@ -152,6 +152,7 @@ class PartBuffer(Base):
     of: Mapped[int]
     entry_id: Mapped[int] = mapped_column(BigInteger())
     item: Mapped[dict[str, Any]]
+    given_up: Mapped[Flag]
     at: Mapped[Now]
 
 

@@ -18,6 +18,7 @@ from router.channels import Channel, Channels, add_channel
 from router.directory import DirectoryCache
 from router.entries import to_entry
 from router.worker import Worker
+from storage.bus import Topic
 from storage.journal import JournalWriter, NewEntry, insert, replay
 from storage.store import Store
 
@@ -45,12 +46,13 @@ class Pipe:
         return to_entry(self.channel, payload, self.channel.connector.peek(payload, self.channel.settings))
 
     async def together(self, bodies: Sequence[dict[str, Any] | bytes], *, klass: Class = Class.LIVE) -> None:
-        """All in one commit; the worker finds them when it looks next."""
+        """All in one commit."""
         entries = [self.entry(body) for body in bodies]
         for entry in entries:
             object.__setattr__(entry, "klass", int(klass))
         async with self.store.pool.acquire() as connection:
             await insert(connection, entries)
+        self.store.bus.notify(Topic.TODO)
 
     async def done(self) -> None:
         async with asyncio.timeout(20):
@@ -60,6 +62,7 @@ class Pipe:
     async def replay(self, *entries: int) -> None:
         async with self.store.pool.acquire() as connection:
             assert await replay(connection, entries) == list(entries)
+        self.store.bus.notify(Topic.TODO)
         await self.done()
 
     async def rows(self, query: str, *args: Any) -> list[asyncpg.Record]:
@@ -79,11 +82,13 @@ class Pipe:
 
 
 @asynccontextmanager
-async def flowing(store: Store, *, working: bool = True) -> AsyncIterator[Pipe]:
-    """A pipe with one Telegram channel. `working` False: the worker is the caller's to run."""
+async def flowing(
+    store: Store, *, working: bool = True, connector: str = "telegram", settings: dict[str, object] | None = None
+) -> AsyncIterator[Pipe]:
+    """A pipe with one channel, Telegram's. `working` False: the worker is the caller's to run."""
     async with store.pool.acquire() as connection:
-        settings: dict[str, object] = {"token": "123:abc", "secret": "s"}
-        channel_id, _ = await add_channel(connection, store.vault, connector="telegram", name="T", values=settings)
+        values = {"token": "123:abc", "secret": "s"} if settings is None else settings
+        channel_id, _ = await add_channel(connection, store.vault, connector=connector, name="T", values=values)
     channels = Channels(store)
     await channels.refresh()
     writer = JournalWriter(store.url, store.bus, store.blobs)

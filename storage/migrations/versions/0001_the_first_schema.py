@@ -666,6 +666,7 @@ def upgrade() -> None:
         sa.Column("of", sa.Integer(), nullable=False),
         sa.Column("entry_id", sa.BigInteger(), nullable=False),
         sa.Column("item", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("given_up", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("channel_id", "ref", "n", name=op.f("part_buffer_pkey")),
     )

@@ -1,0 +1,295 @@
+"""Episodes as rows of the stream's tables, just as the router would have written them while they happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from commands.demo.cast import STAFF, Client
+from commands.demo.history import Episode, Line
+from commands.demo.phrases import QueueKey
+from connectors.items import Address, Call
+from router import callstate
+from router.callstate import CallEvent
+from router.outbound.states import Frozen, freeze
+from router.sentences import Facts, instant, passed_over, sentence
+from router.threads import REOPEN_DAYS, snippet
+from router.understand import to_document
+
+KINDS = {"email": "email", "form": "form", "mango": "call"}
+STATES = {"telegram": "sent", "smsc": "delivered", "email": "sent"}
+OUR_NUMBER = "+78162500100"
+RULES: dict[QueueKey, str] = {"wholesale": "Опт", "cakes": "Торты и праздники"}
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "conversation": (
+        *("id", "channel_id", "thread_key", "kind", "contact_id", "identity_id", "status", "assignee_id", "queue_id"),
+        *("queued_at", "assignment_reason", "subject", "previous_id", "last_at", "last_in_at", "last_text", "unread"),
+        *("first_response_at", "resolved_at", "disposition", "tags", "created_at"),
+    ),
+    "interaction": (
+        *("id", "order_at", "seq", "kind", "direction", "channel_id", "conversation_id", "contact_id", "identity_id"),
+        *("agent_id", "external_id", "sent_at", "received_at", "text", "body", "state"),
+    ),
+    "external_ref": ("channel_id", "kind", "external_id", "interaction_id"),
+    "assignment": ("conversation_id", "agent_id", "queue_id", "since", "until", "reason", "facts"),
+    "conversation_participant": ("conversation_id", "agent_id", "last_at", "why"),
+    "outbound": (
+        *("interaction_id", "conversation_id", "channel_id", "thread_key", "identity_id", "state", "message", "agent_id"),
+        *("attempts", "next_at", "external_ids", "created_at", "sent_at", "delivered_at"),
+    ),
+    "call": (
+        *("channel_id", "external_id", "conversation_id", "interaction_id", "state", "outcome", "direction", "client"),
+        *("our_number", "employee", "started_at", "answered_at", "finished_at", "talk_s", "wait_s", "events"),
+    ),
+}
+
+
+class Named(NamedTuple):
+    """An agent or a queue there is."""
+
+    id: UUID
+    name: str
+
+
+class Reached(NamedTuple):
+    """A client's address on one channel."""
+
+    contact_id: UUID
+    identity_id: UUID
+    address: Address
+
+
+@dataclass
+class Thread:
+    """A conversation while its episodes are told."""
+
+    id: UUID
+    first: Episode
+    reached: Reached
+    thread_key: str
+    previous_id: UUID | None
+    lines: list[tuple[Line, bool]] = field(default_factory=list)
+    last: Episode | None = None
+    assigned: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass
+class Writer:
+    """`rows` by table. `agents` by login, `queues` by key, `channels` by connector; `ids` ascending UUIDv7."""
+
+    agents: dict[str, Named]
+    queues: dict[QueueKey, Named]
+    channels: dict[str, UUID]
+    zone: ZoneInfo
+    ids: Iterator[UUID]
+    absent_until: datetime
+    rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    threads: dict[tuple[str, str], Thread] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
+
+    def tell(self, episodes: Sequence[Episode], clients: Sequence[Client], reached: dict[tuple[int, str], Reached]) -> None:
+        """All of them, in order; `reached`: (client, connector) -> his address there."""
+        for n, episode in enumerate(episodes):
+            thread = self._thread(episode, n, reached[episode.client, episode.via])
+            self._assign(thread, episode)
+            if episode.call is not None:
+                self._call(thread, episode, f"demo-{n:05d}")
+            for line in episode.lines:
+                self._line(thread, episode, line)
+            thread.last = episode
+        for thread in self.threads.values():
+            self._conversation(thread)
+        # A message was sent before the answer to it, whichever conversation they are in: ids follow the time.
+        self.rows["interaction"] = _in_time(self.rows["interaction"], self.ids, self.rows)
+
+    def _thread(self, episode: Episode, n: int, reached: Reached) -> Thread:
+        """Messengers go on in one thread for as long as it may be re-opened; a letter, form or call is its own."""
+        own = {"mango": f"demo-{n:05d}", "form": f"form-{n:05d}", "email": f"<{n:05d}.demo@example.org>"}
+        key = own.get(episode.via, reached.address.value)
+        known = self.threads.get((episode.via, key))
+        if known is not None and known.last is not None:
+            if episode.at - known.last.ends_at < timedelta(days=REOPEN_DAYS):
+                return known
+            self._conversation(known)
+        thread = Thread(next(self.ids), episode, reached, key, known.id if known is not None else None)
+        self.threads[episode.via, key] = thread
+        return thread
+
+    # ------------------------------------------------------------ who had it
+
+    def _assign(self, thread: Thread, episode: Episode) -> None:
+        queue = self.queues[episode.topic.queue]
+        if episode.call is not None:
+            name = self.agents[episode.agent].name
+            answered = episode.call.talk_s or episode.call.outgoing
+            reason = f"answered by {name}" if answered else f"missed call: owner {name}"
+            self._hold(thread, episode.agent, None, episode.at, {}, reason)
+            return
+        if episode.owned:
+            self._hold(thread, episode.agent, None, episode.at, self._owner_facts(episode))
+            return
+        rule = RULES.get(episode.topic.queue)
+        facts: Facts = {"step": "rule" if rule else "default", "queue": {"id": str(queue.id), "name": queue.name}}
+        self._hold(thread, "", queue.id, episode.at, facts | ({"rule": rule} if rule else {}))
+        if episode.agent:
+            agent = self.agents[episode.agent]
+            taken: Facts = {"step": "queue", "agent": {"id": str(agent.id), "name": agent.name}}
+            taken |= {"queue": facts["queue"], "load": {"busy": 1 + episode.at.minute % 4, "of": 8}}
+            self._hold(thread, episode.agent, queue.id, episode.at + timedelta(milliseconds=40), taken)
+
+    def _owner_facts(self, episode: Episode) -> Facts:
+        agent = self.agents[episode.agent]
+        facts: Facts = {"step": "owner", "agent": {"id": str(agent.id), "name": agent.name}}
+        if episode.via_deputy:
+            absent = self.agents[episode.via_deputy]
+            facts["step"] = "deputy"
+            facts["passed"] = [passed_over("owner", absent.id, absent.name, "absent", self.absent_until)]
+        return facts
+
+    def _hold(
+        self, thread: Thread, login: str, queue: UUID | None, since: datetime, facts: Facts, reason: str = ""
+    ) -> None:
+        if thread.assigned:
+            thread.assigned[-1][4] = since
+        reason = reason or sentence(facts, self.zone, since)
+        agent = self.agents[login].id if login else None
+        thread.assigned.append([thread.id, agent, queue, since, None, reason, facts])
+
+    # ------------------------------------------------------------ what was said
+
+    def _line(self, thread: Thread, episode: Episode, line: Line) -> None:
+        agent = self.agents[line.agent] if line.agent else None
+        out = bool(agent) and not line.note
+        external_id = "" if line.note else self._external_id(episode, thread)
+        sender = {"kind": "agent", "value": str(agent.id), "name": agent.name} if agent else thread.reached.address
+        body: dict[str, Any] = {"sender": to_document(sender)}
+        if episode.via == "email" and not line.note:
+            body["subject"] = episode.topic.subject if not thread.lines else f"Re: {episode.topic.subject}"
+        kind = "note" if line.note else "form" if episode.via == "form" else "message"
+        state = STATES[episode.via] if out else None
+        self._interaction(thread, line.at, kind, line.text, body, external_id, state, agent.id if agent else None)
+        thread.lines.append((line, out))
+        if out and agent is not None:
+            self._outbound(thread, line, external_id, agent.id, episode)
+
+    def _external_id(self, episode: Episode, thread: Thread) -> str:
+        """As the provider numbers: per chat in Telegram, else anything of its own."""
+        if episode.via == "email" and not thread.lines:
+            return thread.thread_key
+        count = self.messages[thread.thread_key] = self.messages.get(thread.thread_key, 0) + 1
+        if episode.via == "telegram":
+            return f"{thread.thread_key}:{count}"
+        return f"<{count}.{thread.thread_key.strip('<>')}>" if episode.via == "email" else f"demo-{thread.thread_key}-{count}"
+
+    def _interaction(  # noqa: PLR0917 - the columns that differ
+        self,
+        thread: Thread,
+        at: datetime,
+        kind: str,
+        text: str,
+        body: dict[str, Any],
+        external_id: str,
+        state: str | None,
+        agent_id: UUID | None,
+    ) -> UUID:
+        interaction_id = next(self.ids)
+        channel_id = self.channels[thread.first.via]
+        direction = "out" if agent_id is not None or body.get("call", {}).get("direction") == "out" else "in"
+        reached = thread.reached
+        self.rows["interaction"].append(
+            (interaction_id, at, 0, kind, direction, channel_id, thread.id, reached.contact_id, reached.identity_id)
+            + (agent_id if direction == "out" else None, external_id, at, at, text, body, state)
+        )
+        if external_id:
+            ref = kind if kind in {"call", "form"} else "message"
+            self.rows["external_ref"].append((channel_id, ref, external_id, interaction_id))
+        return interaction_id
+
+    def _outbound(self, thread: Thread, line: Line, external_id: str, agent_id: UUID, episode: Episode) -> None:
+        subject = f"Re: {episode.topic.subject}" if episode.via == "email" else ""
+        message = freeze(Frozen(to=thread.reached.address, due_at=line.at.astimezone(UTC), text=line.text, subject=subject))
+        interaction_id = self.rows["interaction"][-1][0]
+        place = (interaction_id, thread.id, self.channels[episode.via], thread.thread_key, thread.reached.identity_id)
+        state = STATES[episode.via]
+        delivered = line.at + timedelta(seconds=4) if state == "delivered" else None
+        self.rows["outbound"].append(
+            (*place, state, message, agent_id, 1, line.at, [external_id], line.at, line.at, delivered)
+        )
+
+    def _call(self, thread: Thread, episode: Episode, external_id: str) -> None:
+        facts = episode.call
+        assert facts is not None
+        extension = next(person.extension for person in STAFF if person.login == episode.agent)
+        talked, ends = episode.at + timedelta(seconds=facts.wait_s), episode.ends_at_of_call
+        common = Call(
+            state="started",
+            direction="out" if facts.outgoing else "in",
+            client=thread.reached.address.value,
+            our_number=OUR_NUMBER,
+            employee=extension,
+        )
+        events = [CallEvent(at=episode.at, call=_with(common, state="ringing"))]
+        if facts.talk_s:
+            events.append(CallEvent(at=talked, call=_with(common, state="talking")))
+        outcome = "answered" if facts.talk_s else "missed"
+        end = _with(common, state="finished", outcome=outcome, talk_s=facts.talk_s, wait_s=facts.wait_s)
+        events = callstate.add(events, [CallEvent(at=ends, call=end)])
+        view = callstate.reduce(events)
+        body = {"sender": to_document(thread.reached.address), "call": to_document(view)}
+        agent = self.agents[episode.agent].id if facts.outgoing else None
+        interaction_id = self._interaction(thread, episode.at, "call", "", body, external_id, None, agent)
+        self.rows["call"].append(
+            (self.channels["mango"], external_id, thread.id, interaction_id, view.state, view.outcome, view.direction)
+            + (view.client, view.our_number, view.employee, view.started_at, view.answered_at, view.finished_at)
+            + (view.talk_s, view.wait_s, to_document(events))
+        )
+
+    # ------------------------------------------------------------ what is left of it
+
+    def _conversation(self, thread: Thread) -> None:
+        """The conversation as its last episode left it."""
+        first, last = thread.first, thread.last
+        assert last is not None
+        _, agent_id, queue_id, since, _, reason, _ = thread.assigned[-1]
+        spoken = [line for line, _ in thread.lines if not line.note]
+        asked = [line.at for line in spoken if not line.agent] or [first.at]
+        answered = next((line.at for line, out in thread.lines if out), None)
+        resolved = last.end == "resolved"
+        unread = 0 if resolved else _unread(spoken)
+        self.rows["conversation"].append(
+            (thread.id, self.channels[first.via], thread.thread_key, KINDS.get(first.via, "message"))
+            + (thread.reached.contact_id, thread.reached.identity_id, "resolved" if resolved else "open")
+            + (agent_id, queue_id, since if last.end == "waiting" else None, reason)
+            + (first.topic.subject if first.via in {"email", "form"} else "", thread.previous_id)
+            + (spoken[-1].at if spoken else last.at, asked[-1], snippet(spoken[-1].text) if spoken else "", unread)
+            + (answered, last.ends_at + timedelta(minutes=3) if resolved else None)
+            + (last.topic.disposition if resolved else "", list(last.topic.tags), first.at)
+        )
+        self.rows["assignment"] += [tuple(row) for row in thread.assigned]
+        wrote = {line.agent: line for line, _ in thread.lines if line.agent}
+        for login, line in wrote.items():
+            why = "noted" if line.note else "replied"
+            self.rows["conversation_participant"].append((thread.id, self.agents[login].id, line.at, why))
+
+
+def _with(call: Call, **changes: Any) -> Call:
+    values = {name: getattr(call, name) for name in call.__struct_fields__} | changes
+    return Call(**values)
+
+
+def _unread(spoken: Sequence[Line]) -> int:
+    """What the client said since our last word."""
+    count = 0
+    for line in reversed(spoken):
+        if line.agent:
+            break
+        count += 1
+    return count
+
+
+__all__ = ["COLUMNS", "OUR_NUMBER", "Named", "Reached", "Writer", "instant"]
