@@ -36,12 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what)
         command.set_defaults(command=_serve, role=name)
 
-    channel = commands.add_parser("channel", help="configured connections").add_subparsers(required=True)
-    add = channel.add_parser("add", help="connect a provider; prints the hook address alone on the last line")
-    add.add_argument("connector")
-    add.add_argument("--name", required=True)
-    add.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", dest="values")
-    add.set_defaults(command=_channel_add)
+    _add_setup(commands)
 
     token = commands.add_parser("token", help="API tokens").add_subparsers(required=True)
     create = token.add_parser("create", help="prints a new token alone on the last line")
@@ -76,6 +71,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    channel = commands.add_parser("channel", help="configured connections").add_subparsers(required=True)
+    add = channel.add_parser("add", help="connect a provider; prints the hook address alone on the last line")
+    add.add_argument("connector")
+    add.add_argument("--name", required=True)
+    add.add_argument("--set", nargs="+", action="extend", default=[], metavar="key=value", dest="values")
+    add.set_defaults(command=_channel_add)
+
+    listing = channel.add_parser("list", help="id, connector, state and name of each")
+    listing.set_defaults(command=_channel, name="list")
+    change = channel.add_parser("set", help="change settings of a channel")
+    change.add_argument("id")
+    change.add_argument("values", nargs="+", metavar="key=value")
+    change.set_defaults(command=_channel, name="set")
+    for name, what in (("test", "what is wrong with it, in a line"), ("attach", "tell the provider where to call")):
+        one = channel.add_parser(name, help=what)
+        one.add_argument("id")
+        one.set_defaults(command=_channel, name=name)
+
+    agent = commands.add_parser("agent", help="people who sign in").add_subparsers(required=True)
+    person = agent.add_parser("add", help="asks for the password, or prints one it made alone on the last line")
+    person.add_argument("login")
+    person.add_argument("--name", required=True)
+    person.add_argument("--role", choices=("agent", "supervisor", "admin"), default="agent")
+    person.set_defaults(command=_agent_add)
+
+    keys = commands.add_parser("secrets", help="keys of secrets at rest").add_subparsers(required=True)
+    rotate = keys.add_parser("rotate", help="write every secret anew under the newest key")
+    rotate.set_defaults(command=_secrets_rotate)
+
+
 def pairs(words: Sequence[str]) -> dict[str, object]:
     """`key=value` words as settings. Raises BadSettings."""
     found: dict[str, object] = {}
@@ -107,6 +133,32 @@ def _channel_add(args: argparse.Namespace) -> int:
 
     settings = load()
     return _run(admin.channel_add(settings, args.connector, args.name, pairs(args.values)), settings)
+
+
+def _channel(args: argparse.Namespace) -> int:
+    from commands import setup
+
+    settings = load()
+    if args.name == "list":
+        return _run(setup.channel_list(settings), settings)
+    if args.name == "set":
+        return _run(setup.channel_set(settings, args.id, pairs(args.values)), settings)
+    work = setup.channel_test if args.name == "test" else setup.channel_attach
+    return _run(work(settings, args.id), settings)
+
+
+def _agent_add(args: argparse.Namespace) -> int:
+    from commands import setup
+
+    settings = load()
+    return _run(setup.agent_add(settings, args.login, args.name, args.role), settings)
+
+
+def _secrets_rotate(_args: argparse.Namespace) -> int:
+    from commands import setup
+
+    settings = load()
+    return _run(setup.secrets_rotate(settings), settings)
 
 
 def _token_create(args: argparse.Namespace) -> int:

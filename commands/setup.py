@@ -1,0 +1,112 @@
+"""Commands that set an installation up: people, channels, keys."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import sys
+from collections.abc import Mapping
+from uuid import UUID
+
+from aiohttp import ClientSession
+
+from commands.admin import beside, tell
+from config.errors import BadSettings, NotFound, SendError
+from config.settings import Settings
+from router.channels import Channel, Channels, change_settings
+from router.ios import Ios
+from storage.bus import Topic
+from storage.staff import Role, create_agent
+from storage.store import Store
+
+
+async def agent_add(settings: Settings, login: str, name: str, role: Role) -> int:
+    """Somebody who may sign in; the password is asked for on a terminal, else made, printed alone on the last line."""
+    asked = getpass.getpass(f"password of {login} (empty: one is made): ") if sys.stdin.isatty() else ""
+    password = asked or secrets.token_urlsafe(12)
+    async with beside(settings) as (store, addresses):
+        async with store.pool.acquire() as connection:
+            await create_agent(connection, login, name, role, password)
+        await tell(addresses, Topic.STAFF)
+    print(f"{role} {login} added", file=sys.stderr)
+    if not asked:
+        print(password)
+    return 0
+
+
+async def channel_list(settings: Settings) -> int:
+    """A line each: id, connector, state, name."""
+    async with beside(settings) as (store, _):
+        for row in await store.pool.fetch("SELECT id, connector, state, name FROM channel ORDER BY id"):
+            print(f"{row['id']}  {row['connector']:12}  {row['state']:7}  {row['name']}")
+    return 0
+
+
+async def channel_set(settings: Settings, channel_id: str, values: Mapping[str, object]) -> int:
+    """Changes settings; a broken channel is tried again."""
+    async with beside(settings) as (store, addresses):
+        async with store.pool.acquire() as connection, connection.transaction():
+            await change_settings(connection, store.vault, _id(channel_id), values)
+        await tell(addresses, Topic.CHANNELS)
+    print("changed")
+    return 0
+
+
+async def channel_test(settings: Settings, channel_id: str) -> int:
+    """One line: who is at the other end, or what is wrong. Exit 1 if anything is."""
+    async with beside(settings) as (store, _), ClientSession() as http:
+        channel = await _channel(store, channel_id)
+        if channel.connector.check is None:
+            print(f"{channel.connector.title}: this provider offers nothing to test; wait for its first request")
+            return 0
+        try:
+            print(await channel.connector.check(channel.settings, Ios(http, settings.base_url).of(channel)))
+        except SendError as error:
+            print(f"{error} {error.do}")
+            return 1
+    return 0
+
+
+async def channel_attach(settings: Settings, channel_id: str) -> int:
+    """Tells the provider where to call (HUB_PUBLIC_URL)."""
+    async with beside(settings) as (store, _), ClientSession() as http:
+        channel = await _channel(store, channel_id)
+        if channel.connector.attach is None:
+            raise BadSettings(f"{channel.connector.title} is told its address in its own console, not from here")
+        hook = f"{settings.base_url}/hooks/{channel.token}"
+        try:
+            await channel.connector.attach(channel.settings, Ios(http, settings.base_url).of(channel), hook)
+        except SendError as error:
+            print(f"{error} {error.do}")
+            return 1
+    print("attached")
+    return 0
+
+
+async def secrets_rotate(settings: Settings) -> int:
+    """Writes every secret anew under the newest key of HUB_SECRET_KEYS; afterwards the older keys can go."""
+    async with beside(settings) as (store, _), store.pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch("SELECT id, settings FROM channel ORDER BY id FOR UPDATE")
+        old = [row for row in rows if not store.vault.is_current(row["settings"])]
+        await connection.executemany(
+            "UPDATE channel SET settings = $2 WHERE id = $1",
+            [(row["id"], store.vault.encrypt(store.vault.decrypt(row["settings"]))) for row in old],
+        )
+    print(f"{len(old)} of {len(rows)} channels written anew")
+    return 0
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadSettings(f"{text[:40]!r} is not a channel's id; see `channel list`") from None
+
+
+async def _channel(store: Store, text: str) -> Channel:
+    channels = Channels(store)
+    await channels.refresh()
+    channel = channels.get(_id(text))
+    if channel is None:
+        raise NotFound("no such channel, or its settings can't be read with the keys there are")
+    return channel
