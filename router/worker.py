@@ -124,8 +124,9 @@ class Worker:
         self._floor = max(self._floor, min(row["entry_id"] for row in rows) - 10 * BATCH)
         # A full batch says nothing of the classes after its last: some may wait below the floor, and go first in theirs.
         self._passed = self._floor > 0 and (self._passed or (len(rows) == BATCH and rows[-1]["class"] < Class.BULK))
-        if all(row["class"] for row in rows):
-            rows = rows[:BULK_BATCH]
+        # Receipts and imports ride along in small numbers only: the next live message waits for the whole batch.
+        live = sum(not row["class"] for row in rows)
+        rows = rows[: max(live, BULK_BATCH)]
         suspect = next((row for row in rows if row["attempts"]), None)
         if suspect is not None:
             rows = [next(row for row in rows if row["lane"] == suspect["lane"])]
