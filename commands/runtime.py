@@ -40,6 +40,8 @@ def start_logging(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # Its pool tells each failed attempt to reconnect with a traceback; that the database is away is told once elsewhere.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
 
 

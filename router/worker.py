@@ -7,6 +7,7 @@ successor takes those entries one by one, and after three deaths puts the culpri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Coroutine, Sequence
@@ -89,6 +90,13 @@ class Worker:
             log.info("worker_up", worker=lanes.worker)
             self._floor = 0
             await self._work(connection, side, lanes)
+        except asyncio.CancelledError:
+            # Told to stop is no death: the batch in hand is thrown away, or was committed and took its note along.
+            if side is not None and self._noted is not None:
+                connection.terminate()
+                with contextlib.suppress(*DATABASE_ERRORS):
+                    await side.execute(SQL.absolve, *self._noted, timeout=2)
+            raise
         finally:
             connection.terminate()
             if side is not None:
