@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import aiohttp
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from config.errors import BadPayload, BadSignature
 from connectors.items import Address, Attachment, Item
@@ -120,6 +121,7 @@ class Answer:
     body: bytes = b""
     status: int = 200
     content_type: str = "text/plain"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 T = TypeVar("T")
@@ -231,7 +233,9 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What composer and campaigns may offer. Lengths in characters, sizes in bytes, `window_s` seconds to answer in."""
+    """What composer and campaigns may offer. Lengths in characters, sizes in bytes, `window_s` seconds to answer in;
+    `call`: click-to-call, a message with `meta` {action: "call", extension}.
+    """
 
     text: bool = True
     max_text: int = 4096
@@ -248,6 +252,7 @@ class Capabilities:
     read: bool = False
     cold: bool = False
     window_s: int | None = None
+    call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,16 +273,27 @@ class CommonSettings(BaseModel):
     timezone: str = Field("Europe/Moscow", description="zone of times the provider sends without one")
     silent_after_s: int = Field(0, ge=0, description="alarm when nothing came for so many seconds; 0: never")
 
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is not a time zone name such as Europe/Moscow") from None
+
 
 S = TypeVar("S", bound=CommonSettings)
 
 
 class RouteQuestion(msgspec.Struct, frozen=True):
-    """A PBX asks who should take the call: numbers E.164, `call_id` the provider's."""
+    """A PBX asks who should take the call: numbers E.164, `call_id` the provider's, as in `Item.external_id`; `leg`: what
+    the routing command must name, where that is another id.
+    """
 
     call_id: str
     client: str
     our_number: str = ""
+    leg: str = ""
 
 
 class RouteAnswer(msgspec.Struct, frozen=True):
@@ -305,6 +321,7 @@ class Connector(Generic[S]):
 
     verify(payload, settings)       raises BadSignature or BadPayload; runs before anything is kept
     handshake(payload, settings)    an Answer to a request that carries no event (challenge, confirmation), else None
+    acknowledge(payload, settings)  the 2xx answer to a payload just kept, where `ok` is not enough; total
     peek(payload, settings)         dedup, lane and class; total
     normalize(payload, settings)    items; raises BadPayload only
     asks(payload, settings)         the question "who should take this call?" in a payload, else None
@@ -338,6 +355,7 @@ class Connector(Generic[S]):
     check: Callable[[S, Io], Awaitable[str]] | None = None
     attach: Callable[[S, Io, str], Awaitable[None]] | None = None
     ok: Answer = Answer()
+    acknowledge: Callable[[Payload, S], Answer] | None = None
     reaches: frozenset[str] = frozenset()
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()

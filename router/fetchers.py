@@ -8,6 +8,7 @@ silent session after four seconds).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
@@ -154,9 +155,6 @@ class Fetchers:
         """One session with the channel's lock; ends at once if another process was quicker."""
         try:
             await self._session(channel)
-        except BadChannel as error:
-            log.error("fetcher_broken", channel_id=str(channel.id))
-            self._broken[channel.id] = _Broken(channel.version, clean(str(error)))
         except Exception as error:  # noqa: BLE001 - the supervisor of listeners: one must not hurt the others
             self._failed(channel, error)
         finally:
@@ -178,6 +176,12 @@ class Fetchers:
             self._cards.forget(channel.id)
             log.info("fetcher_started", channel_id=str(channel.id))
             await self._listen(connection, channel, row["mark"] or {})
+        except BadChannel as error:
+            log.error("fetcher_broken", channel_id=str(channel.id))
+            self._broken[channel.id] = _Broken(channel.version, clean(str(error)))
+            # Told while the lock is still held: no other process tries the same in vain. What fails here is told later.
+            with contextlib.suppress(Unavailable, *DATABASE_ERRORS):
+                await self._tell_broken()
         finally:
             await _close(connection)
 

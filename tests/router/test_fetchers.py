@@ -15,7 +15,7 @@ import structlog
 from config.errors import BadChannel, RetryLater, Unavailable
 from connectors.base import Fetched, Io, Payload, Sink
 from router import fetchers
-from router.fetchers import lock_key
+from router.fetchers import Fetchers, lock_key
 from simulator.telegram import TelegramSimulator
 from storage.bus import Topic
 from storage.db import LOCK_HOLDER, RawConnection
@@ -83,18 +83,23 @@ async def test_two_processes_have_one_owner(here: Site, sim: TelegramSimulator) 
     """Of two the one that came second waits, and takes over at once when the first goes."""
     await polled(here, sim)
     first, second = here.fetchers(), here.fetchers()
-    async with running(first) as [task], running(second):
-        await here.becomes(OWNERS, 1)
+    async with running(first) as [task]:
         await until(lambda: _is(bool(first.owned)))
+        await _takes_over(here, sim, second, task)
+    assert await texts(here) == [1, 2, 3, 4, 5, 6]
+
+
+async def _takes_over(here: Site, sim: TelegramSimulator, second: Fetchers, first_task: asyncio.Task[None]) -> None:
+    async with running(second):
+        await here.becomes(OWNERS, 1)
         await say(sim, 1, 3)
         await here.becomes(KEPT, 3)
         assert not second.owned
-        await stop(task)
+        await stop(first_task)
         await until(lambda: _is(bool(second.owned)))
         await say(sim, 4, 6)
         await here.becomes(KEPT, 6)
         assert await here.value(OWNERS) == 1
-    assert await texts(here) == [1, 2, 3, 4, 5, 6]
 
 
 async def _is(condition: bool) -> bool:  # noqa: FBT001 - a condition of this process, for `until`
