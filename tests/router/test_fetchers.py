@@ -263,8 +263,8 @@ async def test_a_webhook_channel_is_not_fetched(here: Site, sim: TelegramSimulat
     await polled(here, sim)
     fetchers = here.fetchers()
     async with running(fetchers):
-        await here.becomes(OWNERS, 1)
-        assert len(fetchers.owned) == 1
+        await until(lambda: _is(len(fetchers.owned) == 1))
+        assert await here.value(OWNERS) == 1
 
 
 async def test_trouble_is_told_once_and_taken_back(here: Site) -> None:
