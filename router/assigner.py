@@ -129,12 +129,17 @@ class _Change:
     facts: Facts
 
 
-async def assign_once(connection: Connection, directory: Directory, now: datetime) -> Outcome:
-    """One pass in a transaction of its own; `directory` must be fresh. What others hold locked waits for the next."""
+async def assign_once(connection: Connection, directory: Directory, now: datetime, *, thorough: bool = True) -> Outcome:
+    """One pass in a transaction of its own; `directory` must be fresh. What others hold locked waits for the next.
+
+    Not `thorough`: only what waits is given out. Who waits too long, or for somebody who is gone, is looked for by a
+    walk over all that waits, which under load can't be had with every message.
+    """
     async with connection.transaction():
-        stranded = await _route_anew(connection, directory, now)
+        stranded = await _route_anew(connection, directory, now) if thorough else []
         given = await _give(connection, directory, now)
-        moved = await _overflow(connection, directory, now, taken=[change.row["id"] for change in (*stranded, *given)])
+        taken = [change.row["id"] for change in (*stranded, *given)]
+        moved = await _overflow(connection, directory, now, taken=taken) if thorough else []
         changes = [*stranded, *given, *moved]
         if not changes:
             return Outcome([], 0, more=False)
@@ -362,9 +367,15 @@ class Assigner:
 
     async def _work(self, connection: RawConnection) -> None:
         """Each pass is also the heartbeat that keeps the session, and with it the lock."""
+        clock = asyncio.get_running_loop().time
+        looked_at = -self._heartbeat_s
         while True:
             now = self._clock()
-            outcome = await assign_once(connection, await load_directory(connection, now, zone=self._zone), now)
+            thorough = clock() - looked_at >= self._heartbeat_s
+            directory = await load_directory(connection, now, zone=self._zone)
+            outcome = await assign_once(connection, directory, now, thorough=thorough)
+            if thorough and not outcome.more:
+                looked_at = clock()
             if outcome.last_event:
                 self._on_events(outcome.last_event)
                 log.debug("conversations_assigned", count=len(outcome.assigned))

@@ -107,7 +107,8 @@ async def _apply(
     queued = any(e.type == "interaction.created" for e in events) and any(
         w.thread is not None and w.thread.queued_at is not None for w, _ in todo.stream
     )
-    media = any(w.item.attachments for w, _ in todo.stream)
+    queued = queued or any(calls.is_waiting(event) for event in events)
+    media = any(w.item.attachments for w, _ in todo.stream) or any(calls.has_recording(event) for event in events)
     events += await _about_earlier(connection, todo)
     events += await apply_receipts(connection, todo.receipts)
     events += _typing(todo.typing)
@@ -184,8 +185,6 @@ async def _stream(
     await _join_parts(connection, todo, ids)
     told = await calls.by_call(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
     leads = [call.lead for call in told]
-    for call in told:
-        call.lead.item.external_id = call.call_id
     plain = [(work, index) for work, index in todo.stream if work.item.kind != "call"]
     new, known = await logbook.claim(connection, plain + [(work, 0) for work in leads])
     again = [work for work in known if work.entry.replay and work.item.kind != "call"]

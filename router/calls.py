@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from router import callstate
+from router import callends, callstate
 from router.callstate import CallEvent, CallView
 from router.directory import Directory
-from router.routing import ContactFacts, RouteRequest, decide
+from router.matching import client_of
+from router.threads import Again
 from router.understand import to_document
 from router.work import Work
 from storage.db import Connection
@@ -24,9 +25,6 @@ from storage.queries import load
 
 SQL = load("calls")
 STREAM = load("stream")
-ASSIGNMENT = """
-INSERT INTO assignment (conversation_id, agent_id, queue_id, reason, facts) VALUES ($1, $2, $3, $4, $5)
-"""
 
 
 @dataclass(slots=True)
@@ -39,11 +37,25 @@ class CallWork:
 
     @property
     def lead(self) -> Work:
-        """The one that tells most: it names the client, if any does."""
-        return next((w for w in self.works if w.item.call is not None and w.item.call.client), self.works[0])
+        """The one that tells whose call it is, by the same preference as `callstate.reduce`, else the first."""
+        named = [w for w in self.works if w.item.call is not None and w.item.call.client]
+        ends = [w for w in named if w.item.call is not None and w.item.call.state == "finished"]
+        if ends:
+            return max(ends, key=_moment)
+        addressed = [w for w in self.works if client_of(w.item) is not None]
+        return min(named or addressed or self.works, key=_moment)
 
     def ids(self) -> set[str]:
         return {self.call_id}.union(*(_ids(w) for w in self.works))
+
+
+def _moment(work: Work) -> tuple[datetime, int]:
+    event = _event(work)
+    return event.at, event.seq
+
+
+def _event(work: Work) -> CallEvent:
+    return callstate.event_of(work.item, work.item.sent_at or work.entry.received_at)
 
 
 def _ids(work: Work) -> list[str]:
@@ -52,17 +64,38 @@ def _ids(work: Work) -> list[str]:
 
 
 async def by_call(connection: Connection, works: Sequence[Work]) -> list[CallWork]:
-    """Items by call: ids and aliases of one call, told in this batch or before, are one."""
+    """Items by call: ids and aliases of one call, told in this batch or before, are one. The lead gets the call's id."""
     wanted = sorted({(w.channel.id, i) for w in works for i in _ids(w)})
     rows = await connection.fetch(SQL.known, [c for c, _ in wanted], [i for _, i in wanted])
     known: dict[tuple[UUID, str], str] = {(row["channel_id"], row["id"]): row["call_id"] for row in rows}
+    calls = _grouped(works, known)
+    for call in calls:
+        lead = call.lead
+        lead.item.external_id = lead.item.thread_key = call.call_id
+        # What is told together stands where its first word would.
+        lead.order_at = min((w.order_at for w in call.works if w.order_at is not None), default=lead.order_at)
+    return calls
+
+
+def _grouped(works: Sequence[Work], known: dict[tuple[UUID, str], str]) -> list[CallWork]:
+    """An item that names two calls new in this batch joins them. Two that are rows already stay two."""
+    rows = set(known.values())
     calls: dict[tuple[UUID, str], CallWork] = {}
     for work in works:
+        channel_id = work.channel.id
         ids = _ids(work) or [f"entry:{work.entry.id}"]
-        call_id = next((known[work.channel.id, i] for i in ids if (work.channel.id, i) in known), ids[0])
+        hits = list(dict.fromkeys(known[channel_id, i] for i in ids if (channel_id, i) in known))
+        call_id = next((hit for hit in hits if hit in rows), (hits or ids)[0])
+        call = calls.setdefault((channel_id, call_id), CallWork(channel_id, call_id))
+        for hit in hits:
+            other = calls.get((channel_id, hit))
+            if other is not None and other is not call and hit not in rows:
+                call.works += calls.pop((channel_id, hit)).works
+                known.update({key: call_id for key, of in known.items() if of == hit and key[0] == channel_id})
+        call.works.append(work)
         for each in ids:
-            known.setdefault((work.channel.id, each), call_id)
-        calls.setdefault((work.channel.id, call_id), CallWork(work.channel.id, call_id)).works.append(work)
+            if known.get((channel_id, each)) not in rows:
+                known[channel_id, each] = call_id
     return list(calls.values())
 
 
@@ -82,39 +115,95 @@ async def claim_aliases(connection: Connection, calls: Sequence[CallWork]) -> No
 async def write(
     connection: Connection, calls: Sequence[CallWork], directory: Directory, now: datetime
 ) -> list[NewEvent]:
-    """Adds the events to their calls and shows what they are now. The interactions are there already."""
+    """Adds the events to their calls and shows what they are now. The interactions are there already. Raises Again."""
     ordered = sorted(calls, key=lambda c: (c.channel_id, c.call_id))
     rows = await connection.fetch(SQL.lock, [c.channel_id for c in ordered], [c.call_id for c in ordered])
     known = {(row["channel_id"], row["external_id"]): row for row in rows}
     events: list[NewEvent] = []
     for call in ordered:
         row = known.get((call.channel_id, call.call_id))
-        before = callstate.load(row["events"]) if row is not None else []
-        new = [callstate.event_of(w.item, w.item.sent_at or w.entry.received_at) for w in call.works]
-        all_events = callstate.add(before, new)
-        view = callstate.reduce(all_events)
-        if row is not None and len(all_events) == len(before):
+        told = callstate.load(row["events"]) if row is not None else []
+        all_events = callstate.add(told, [_event(w) for w in call.works])
+        if row is not None and len(all_events) == len(told):
             continue
-        ids = (row["conversation_id"], row["interaction_id"]) if row is not None else _new_ids(call)
-        await _put(connection, call, view, all_events, ids)
-        events += await _show(connection, call, view, ids, directory, now, row)
+        if row is None and call.lead.thread is None:
+            raise Again("another lane opened this call under another of its ids at the same moment")
+        events += await _write_one(connection, call, row, told, all_events, directory, now)
     return events
 
 
-def _new_ids(call: CallWork) -> tuple[UUID, UUID]:
+async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
+    connection: Connection,
+    call: CallWork,
+    row: Any,
+    told: list[CallEvent],
+    events: list[CallEvent],
+    directory: Directory,
+    now: datetime,
+) -> list[NewEvent]:
     lead = call.lead
-    assert lead.thread is not None
-    return lead.thread.id, lead.interaction_id
+    before = callstate.reduce(told) if told else None
+    view = callstate.reduce(events)
+    if row is not None:
+        conversation_id, interaction_id = row["conversation_id"], row["interaction_id"]
+    else:
+        assert lead.thread is not None
+        conversation_id, interaction_id = lead.thread.id, lead.interaction_id
+    if before is not None and view.client != before.client and lead.known is not None:
+        whose = (interaction_id, conversation_id, lead.known.contact_id, lead.known.identity_id)
+        await connection.execute(SQL.name_client, *whose)
+    conversation = await connection.fetchrow(SQL.conversation, conversation_id)
+    recording_id = row["recording_id"] if row is not None else None
+    new = [ref for ref in callstate.recordings(events) if ref not in callstate.recordings(told)]
+    if new:
+        recording_id = await _add_recordings(connection, call, interaction_id, new)
+    view.recording = str(recording_id) if recording_id is not None else ""
+    await _put(connection, call, view, events, (conversation_id, interaction_id, recording_id))
+    if conversation is None:
+        return []
+    employees = {event.call.employee for event in events if event.call.employee}
+    agents = {agent for agent in (_agent_at(directory, call.channel_id, e) for e in employees) if agent is not None}
+    if agents:
+        await connection.execute(SQL.rung, conversation_id, sorted(agents))
+    talked = _agent_at(directory, call.channel_id, view.employee)
+    end = callends.End(call.works[0].channel, before, view, conversation, talked, directory, now)
+    end.silent = all(w.entry.silent for w in call.works)
+    end.fresh = any(w.entry.fresh for w in call.works)
+    closed, further = await callends.close(connection, end)
+    return [*further, _updated(call, end, closed, interaction_id, agents)]
+
+
+async def _add_recordings(connection: Connection, call: CallWork, interaction_id: UUID, refs: Sequence[str]) -> UUID:
+    """A provider's link or id, to be fetched by `MediaFetcher`. Returns the last one's attachment."""
+    sources = [to_document({"url": ref} if ref.startswith(("http://", "https://")) else {"id": ref}) for ref in refs]
+    rows = await connection.fetch(
+        SQL.add_recordings,
+        interaction_id,
+        call.channel_id,
+        ["recording.mp3"] * len(refs),
+        ["audio/mpeg"] * len(refs),
+        sources,
+    )
+    found: UUID = rows[-1]["id"]
+    return found
 
 
 async def _put(
-    connection: Connection, call: CallWork, view: CallView, events: list[CallEvent], ids: tuple[UUID, UUID]
+    connection: Connection,
+    call: CallWork,
+    view: CallView,
+    events: list[CallEvent],
+    ids: tuple[UUID, UUID, UUID | None],
 ) -> None:
+    conversation_id, interaction_id, recording_id = ids
+    direction = view.direction if view.direction in {"in", "out"} else None
+    await connection.execute(SQL.show, interaction_id, to_document(view), direction)
     await connection.execute(
         SQL.put,
         call.channel_id,
         call.call_id,
-        *ids,
+        conversation_id,
+        interaction_id,
         view.state,
         view.outcome,
         view.direction,
@@ -126,105 +215,50 @@ async def _put(
         view.finished_at,
         view.talk_s,
         view.wait_s,
+        recording_id,
         to_document(events),
     )
-    await connection.execute(SQL.show, ids[1], to_document(view))
 
 
-async def _show(  # noqa: PLR0917 - one step of `write`, split for its length alone
-    connection: Connection,
-    call: CallWork,
-    view: CallView,
-    ids: tuple[UUID, UUID],
-    directory: Directory,
-    now: datetime,
-    before: Any,
-) -> list[NewEvent]:
-    conversation_id, interaction_id = ids
-    if before is not None and call.lead.known is not None and call.lead.item.call and call.lead.item.call.client:
-        known = call.lead.known
-        await connection.execute(SQL.name_client, interaction_id, conversation_id, known.contact_id, known.identity_id)
-    row = await connection.fetchrow(SQL.conversation, conversation_id)
-    if row is None:
-        return []
-    rung = _agent_at(directory, call.channel_id, view.employee)
-    assignee, queue, version, reason = row["assignee_id"], row["queue_id"], row["version"], ""
-    just_finished = view.state == "finished" and (before is None or before["state"] != "finished")
-    if just_finished or (view.state == "finished" and before["outcome"] != view.outcome):
-        assignee, queue, reason, version = await _close(connection, call, view, row, directory, now, rung)
-    words = audience(agents=(assignee, row["owner_id"], rung), queue=queue)
+def _updated(
+    call: CallWork, end: callends.End, closed: callends.Closed, interaction_id: UUID, agents: set[UUID]
+) -> NewEvent:
+    """To everybody the call rang at: who was not the one must see it go away."""
+    row, view, directory = end.conversation, end.view, end.directory
+    ringing = [_agent_at(directory, call.channel_id, extension) for extension in view.ringing]
+    words = audience(agents=(closed.assignee_id, row["owner_id"], *agents), queue=closed.queue_id)
     data: dict[str, Any] = {
         "interaction_id": interaction_id,
-        "conversation_id": conversation_id,
+        "conversation_id": row["id"],
         "contact_id": row["card_id"] or row["contact_id"],
         "channel_id": call.channel_id,
         "contact_name": row["name"] or "",
         "owner_id": row["owner_id"],
-        "agent_id": rung,
+        "agent_id": end.talked,
+        "ringing": [agent for agent in ringing if agent is not None],
         "call": view,
-        "version": version,
-        "assignee_id": assignee,
-        "queue_id": queue,
-        "fresh": any(w.entry.fresh for w in call.works),
+        "status": closed.status,
+        "version": closed.version,
+        "assignee_id": closed.assignee_id,
+        "queue_id": closed.queue_id,
+        "waiting": closed.waiting,
+        "fresh": end.fresh,
     }
-    if reason:
-        data["assignment_reason"] = reason
-    return [NewEvent("call.updated", words, data)]
+    if closed.reason:
+        data["assignment_reason"] = closed.reason
+    return NewEvent("call.updated", words, data)
 
 
-async def _close(  # noqa: PLR0917 - one step of `_show`, split for its length alone
-    connection: Connection,
-    call: CallWork,
-    view: CallView,
-    row: Any,
-    directory: Directory,
-    now: datetime,
-    rung: UUID | None,
-) -> tuple[UUID | None, UUID | None, str, int]:
-    """What is left to do after the end of a call: nothing, or to call back."""
-    if view.outcome == "answered" or view.direction != "in":
-        agent = directory.agents.get(rung) if rung else None
-        reason = f"answered by {agent.name}" if agent else f"answered at {view.employee or '?'}"
-        if view.outcome != "answered":
-            reason = f"outgoing call, {view.outcome}"
-        version = await connection.fetchval(SQL.close, row["id"], "resolved", rung, row["queue_id"], None, reason)
-        return rung, row["queue_id"], reason, int(version)
-    facts = ContactFacts(
-        row["owner_id"], frozenset(row["tags"] or ()), bool(row["vip"]), row["language"] or "", row["source"] or {}
-    )
-    channel = call.works[0].channel
-    request = RouteRequest(
-        channel_id=channel.id,
-        channel_queue_id=channel.queue_id,
-        kind="message",
-        contact=facts,
-        our_number=view.our_number,
-        text="",
-        current_assignee=row["assignee_id"],
-        previous_assignee=None,
-        now=now,
-    )
-    decision = decide(directory, request)
-    reason = f"missed call: {decision.reason}"
-    queued_at = None if decision.assignee_id is not None else now
-    version = await connection.fetchval(
-        SQL.close, row["id"], "open", decision.assignee_id, decision.queue_id, queued_at, reason
-    )
-    await connection.execute(ASSIGNMENT, row["id"], decision.assignee_id, decision.queue_id, reason, decision.facts)
-    return decision.assignee_id, decision.queue_id, reason, int(version)
+def is_waiting(event: NewEvent) -> bool:
+    """A missed call that waits for an agent now."""
+    return event.type == "call.updated" and isinstance(event.data, dict) and bool(event.data["waiting"])
+
+
+def has_recording(event: NewEvent) -> bool:
+    """A call that has something to fetch."""
+    return event.type == "call.updated" and isinstance(event.data, dict) and bool(event.data["call"].recording)
 
 
 def _agent_at(directory: Directory, channel_id: UUID, extension: str) -> UUID | None:
     """Whose extension it is."""
-    return (
-        next(
-            (
-                agent_id
-                for (channel, agent_id), known in directory.extension_of.items()
-                if channel == channel_id and known == extension
-            ),
-            None,
-        )
-        if extension
-        else None
-    )
+    return directory.extensions.get((channel_id, extension)) if extension else None

@@ -1,4 +1,4 @@
-"""Who takes this call? A read-only pass of matching and routing that runs beside the journal's commit.
+"""Who takes this call? A pass of matching and routing that runs beside the journal's commit and changes no card.
 
 The answer is kept for the call, so that the PBX's repetition gets the same one, and promises the first agent for 15 s.
 """
@@ -19,6 +19,7 @@ from router.presence import load_call_state
 from router.routing import CallChoice, ContactFacts, RouteRequest, decide_call
 from router.work import Card, Key
 from storage.db import DATABASE_ERRORS, Connection
+from storage.locks import PROMISES
 from storage.store import Store
 
 log = structlog.get_logger()
@@ -48,17 +49,27 @@ class CallRouter:
 
     async def answer(self, channel: Channel, question: RouteQuestion) -> RouteAnswer:
         """Whom to ring. Empty when nobody can be named in time: the PBX then does what it would do without us."""
+        end = asyncio.get_running_loop().time() + DEADLINE_S
         try:
-            async with asyncio.timeout(DEADLINE_S), self._store.pool.acquire() as connection:
-                return await self._answer(connection, channel, question)
+            async with self._store.pool.acquire(timeout=DEADLINE_S) as connection:
+                return await self._in_time(connection, channel, question, end)
         except (Unavailable, *DATABASE_ERRORS) as error:
             log.warning("call_not_routed", channel_id=str(channel.id), error=type(error).__name__)
             return RouteAnswer()
 
+    async def _in_time(
+        self, connection: Connection, channel: Channel, question: RouteQuestion, end: float
+    ) -> RouteAnswer:
+        try:
+            async with asyncio.timeout_at(end):
+                known = await connection.fetchval(_KNOWN, channel.id, question.call_id)
+                return _stored(known) if known is not None else await self._answer(connection, channel, question)
+        except TimeoutError:
+            # Handing it back would wait for the statement that is late.
+            connection.terminate()
+            raise
+
     async def _answer(self, connection: Connection, channel: Channel, question: RouteQuestion) -> RouteAnswer:
-        known = await connection.fetchval(_KNOWN, channel.id, question.call_id)
-        if known is not None:
-            return _stored(known)
         now = datetime.now(UTC)
         directory = await self._directory.get(connection, now)
         card = await self._card(connection, question)
@@ -77,9 +88,11 @@ class CallRouter:
             previous_assignee=None,
             now=now,
         )
-        busy, idle_since = await load_call_state(connection, channel.id, question.call_id, now)
-        choices = decide_call(directory, request, busy=busy, idle_since=idle_since)[:MAX_RUNG]
-        return await self._promise(connection, channel, question, choices, card)
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", PROMISES)
+            busy, idle_since = await load_call_state(connection, channel.id, question.call_id, now)
+            choices = decide_call(directory, request, busy=busy, idle_since=idle_since)[:MAX_RUNG]
+            return await self._promise(connection, channel, question, choices, card)
 
     async def _card(self, connection: Connection, question: RouteQuestion) -> Card | None:
         if not question.client:

@@ -27,4 +27,7 @@ class Role(IntEnum):
 EVENTS = 730_100_000_001
 """Key of `pg_advisory_xact_lock(int8)`: taken last before COMMIT, so that events are visible in the order of their ids."""
 
+PROMISES = 730_100_000_002
+"""The same kind: two calls that ask at once who should take them must not both be promised the same agent."""
+
 LANES = 256

@@ -76,7 +76,10 @@ class Hooks:
         else:
             answer = await self.desk.keep(self.writer, entry, channel, question)
         self.health.received(channel.id)
-        return answer or _response(connector.ok)
+        if answer is not None:
+            return answer
+        acknowledge = connector.acknowledge
+        return _response(connector.ok if acknowledge is None else acknowledge(payload, channel.settings))
 
 
 async def _read(request: web.Request, limit: int) -> bytes:
@@ -104,4 +107,6 @@ async def _read(request: web.Request, limit: int) -> bytes:
 
 
 def _response(answer: Answer) -> web.Response:
-    return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type)
+    return web.Response(
+        body=answer.body, status=answer.status, content_type=answer.content_type, headers=dict(answer.headers)
+    )
