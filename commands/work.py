@@ -30,8 +30,8 @@ async def work(
     redis_url: str,
 ) -> None:
     """Until cancelled."""
-    worker = Worker(store, channels, directory)
-    status.worker = worker
+    workers = [Worker(store, channels, directory) for _ in range(store.settings.lane_sessions)]
+    status.workers = workers
     queue = store.bus.signal(Topic.QUEUE)
     assigner = Assigner(
         store.url,
@@ -41,7 +41,8 @@ async def work(
     )
     sender = Sender(store, channels, redis_url=redis_url)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(worker.run(), name="lanes")
+        for number, worker in enumerate(workers):
+            tasks.create_task(worker.run(), name=f"lanes {number}")
         tasks.create_task(assigner.run(), name="assigner")
         tasks.create_task(sender.run(), name="sender")
         tasks.create_task(Fetchers(store, channels, http).run(), name="fetchers")

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "log_level": "HUB_LOG_LEVEL",
     "log_format": "HUB_LOG_FORMAT",
     "engine_user": "HUB_ENGINE_USER",
+    "lane_sessions": "HUB_LANE_SESSIONS",
     "disk_reserve_mb": "HUB_DISK_RESERVE_MB",
     "allow_private_urls": "HUB_ALLOW_PRIVATE_URLS",
     "database_url": "DATABASE_URL",
@@ -51,6 +52,9 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else json")
     engine_user: str = Field("", description="system user for the embedded engines when started as root; empty: found")
+    lane_sessions: int = Field(
+        2, ge=1, le=16, description="lane owners of one worker process: while one waits for PostgreSQL another works"
+    )
     disk_reserve_mb: int = Field(5120, ge=0, description="below this much free disk the hub answers 503")
     allow_private_urls: bool = Field(default=False, description="let provider base URLs point into private networks")
     database_url: SecretStr | None = Field(None, description="postgresql://…; empty: embedded PostgreSQL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -58,7 +59,7 @@ class Status:
         self._engines = engines
         self._store: Store | None = None
         self._writer: JournalWriter | None = None
-        self.worker: Lanes | None = None
+        self.workers: Sequence[Lanes] = ()
         self.draining = False
         self._registry = CollectorRegistry()
         self._lag = Gauge("hub_lane_lag_seconds", "Age of the oldest entry that waits", registry=self._registry)
@@ -111,9 +112,8 @@ class Status:
                 self._waiting.set(row["waiting"] if row else 0)
             except DATABASE_ERRORS:
                 self._lag.set(float("nan"))
-        if self.worker is not None:
-            self._lanes.set(self.worker.lanes)
-            self._processed.set(self.worker.processed)
+        self._lanes.set(sum(worker.lanes for worker in self.workers))
+        self._processed.set(sum(worker.processed for worker in self.workers))
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
