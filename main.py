@@ -97,6 +97,12 @@ def _add_setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     person.add_argument("--role", choices=("agent", "supervisor", "admin"), default="agent")
     person.set_defaults(command=_agent_add)
 
+    number = agent.add_parser("extension", help="the short number of a PBX channel somebody answers at")
+    number.add_argument("login")
+    number.add_argument("channel")
+    number.add_argument("extension", nargs="?", default="")
+    number.set_defaults(command=_agent_extension)
+
     keys = commands.add_parser("secrets", help="keys of secrets at rest").add_subparsers(required=True)
     rotate = keys.add_parser("rotate", help="write every secret anew under the newest key")
     rotate.set_defaults(command=_secrets_rotate)
@@ -152,6 +158,13 @@ def _agent_add(args: argparse.Namespace) -> int:
 
     settings = load()
     return _run(setup.agent_add(settings, args.login, args.name, args.role), settings)
+
+
+def _agent_extension(args: argparse.Namespace) -> int:
+    from commands import setup
+
+    settings = load()
+    return _run(setup.agent_extension(settings, args.login, args.channel, args.extension), settings)
 
 
 def _secrets_rotate(_args: argparse.Namespace) -> int:

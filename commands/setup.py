@@ -34,6 +34,30 @@ async def agent_add(settings: Settings, login: str, name: str, role: Role) -> in
     return 0
 
 
+async def agent_extension(settings: Settings, login: str, channel_id: str, extension: str) -> int:
+    """At which short number of a PBX channel an agent answers; an empty one takes it away."""
+    async with beside(settings) as (store, addresses):
+        async with store.pool.acquire() as connection, connection.transaction():
+            agent_id = await connection.fetchval("SELECT id FROM agent WHERE login = $1", login.strip().lower())
+            if agent_id is None:
+                raise NotFound(f"nobody signs in as {login[:40]!r}")
+            channel = await _channel(store, channel_id)
+            await connection.execute(
+                "DELETE FROM agent_extension WHERE channel_id = $1 AND agent_id = $2", channel.id, agent_id
+            )
+            if extension:
+                await connection.execute(
+                    "INSERT INTO agent_extension (channel_id, extension, agent_id) VALUES ($1, $2, $3)"
+                    " ON CONFLICT (channel_id, extension) DO UPDATE SET agent_id = excluded.agent_id",
+                    channel.id,
+                    extension,
+                    agent_id,
+                )
+        await tell(addresses, Topic.STAFF)
+    print(f"{login} answers at {extension}" if extension else f"{login} answers at no number of this channel")
+    return 0
+
+
 async def channel_list(settings: Settings) -> int:
     """A line each: id, connector, state, name."""
     async with beside(settings) as (store, _):

@@ -80,6 +80,16 @@ DELETE FROM idempotency_key AS k USING (
 ) AS old
 WHERE k.actor = old.actor AND k.key = old.key
 """
+_OLD_PROMISES = """
+DELETE FROM call_reservation WHERE (channel_id, call_id) IN (
+    SELECT old.channel_id, old.call_id FROM call_reservation AS old
+    WHERE old.until_at < now() - interval '1 day' AND (old.agent_id IS NULL OR EXISTS (
+        SELECT FROM call_reservation AS newer WHERE newer.agent_id = old.agent_id AND newer.until_at > old.until_at))
+    LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+"""Each agent's newest stays: since when he has been idle is read from it."""
+
 _OLD_SESSIONS = """
 DELETE FROM web_session WHERE id IN (
     SELECT id FROM web_session WHERE expires_at < now() LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -90,6 +100,7 @@ CLEANED: Sequence[tuple[str, str]] = (
     ("pending_status", _OLD_STATUSES),
     ("idempotency_key", _OLD_KEYS),
     ("web_session", _OLD_SESSIONS),
+    ("call_reservation", _OLD_PROMISES),
 )
 
 StaleParts = Callable[[Connection], Awaitable[int]]
