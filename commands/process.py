@@ -118,6 +118,8 @@ async def _run(
             async with _site(app, port):
                 log.info("listening", host=store.settings.host, port=port.getsockname()[1], role=role)
                 print(f"http://{store.settings.host}:{port.getsockname()[1]}", flush=True)
+                if role == "run" and store.settings.demo:
+                    background.append(tasks.create_task(_demo(store, channels, port), name="demo"))
                 await stop.wait()
                 status.draining = True
         else:
@@ -126,6 +128,14 @@ async def _run(
         log.info("stopping", role=role)
         for task in reversed(background):
             task.cancel()
+
+
+async def _demo(store: Store, channels: Channels, port: socket.socket) -> None:
+    from commands.demo.run import run_demo  # noqa: PLC0415 - simulators are loaded only where they are wanted
+
+    host, number = port.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - seen from this machine
+    await run_demo(store, channels, f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}")
 
 
 async def first_queue(store: Store) -> None:

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
 from inbox.api.deps import InboxDeps
 from inbox.app import add_inbox
 from inbox.live import Live
+from inbox.page import add_page
 from router.channels import Channels
 from router.directory import DirectoryCache
 from router.merging import join_cards, part_cards
@@ -43,6 +44,7 @@ def make_app(
     Hooks(channels, writer, health, desk, store.settings.base_url).add_to(app)
     status.add_to(app, writer)
     add_inbox(app, InboxDeps(store, live, merge=join_cards, undo_merge=part_cards, replay=replay_entries))
+    add_page(app)
 
     async def background(_app: web.Application) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as tasks:

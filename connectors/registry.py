@@ -11,6 +11,10 @@ from config.errors import BadSettings
 from connectors.base import Connector
 
 MODULES = {
+    "email": "connectors.email.connector",
+    "form": "connectors.site.form",
+    "mango": "connectors.telephony.mango",
+    "smsc": "connectors.sms.smsc",
     "telegram": "connectors.messengers.telegram",
 }
 

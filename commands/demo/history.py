@@ -17,7 +17,8 @@ TARGET = 3_000
 """Interactions, about."""
 
 OPEN = 12
-"""Episodes that are not over: of the last day, some answered, some not."""
+OPEN_FOR = timedelta(hours=26)
+"""So many episodes are not over: of the last day, some answered, some not."""
 
 ABSENT_SINCE = timedelta(days=3)
 MIX: dict[str, float] = {"telegram": 44, "email": 12, "smsc": 12, "form": 8, "mango": 24}
@@ -85,7 +86,7 @@ def episodes(
         found.append(episode)
         size += episode.size
     found.sort(key=lambda episode: episode.at)
-    _leave_open(rng, found)
+    _leave_open(rng, [episode for episode in found if episode.at > now - OPEN_FOR])
     return found
 
 
@@ -141,7 +142,9 @@ def _talk(rng: random.Random, episode: Episode) -> None:
     told = dialogue(rng, episode.topic)
     if episode.via == "form":
         episode.lines = [Line(at, told[0].ask)]
-        episode.lines.append(Line(_later(rng, at, 4, 40), "Перезвонили, " + episode.topic.disposition, episode.agent, True))
+        episode.lines.append(
+            Line(_later(rng, at, 4, 40), "Перезвонили, " + episode.topic.disposition, episode.agent, True)
+        )
         return
     slow = 8 if episode.via == "email" else 1
     for n, (ask, answer) in enumerate(told):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -399,7 +399,10 @@ def dialogue(rng: random.Random, topic: Topic, *, whole: bool = False) -> list[E
     return told[: rng.choices(turns, [4 if n == len(told) else 1 for n in turns])[0]]
 
 
-def pick_topic(rng: random.Random, *, wholesale: bool) -> Topic:
-    """Companies mostly write about supplies, people never do."""
-    fitting = [t for t in TOPICS if (t.queue == "wholesale") == (wholesale and rng.random() < 0.8)]
-    return rng.choices(fitting, [t.weight for t in fitting])[0]
+def pick_topic(rng: random.Random, *, wholesale: bool, closed: Collection[QueueKey] = ()) -> Topic:
+    """Companies mostly write about supplies, people never do; few write to a queue that is `closed`."""
+    supplies = wholesale and rng.random() < 0.8
+    fitting = [topic for topic in TOPICS if (topic.queue == "wholesale") == supplies]
+    if rng.random() < 0.9:
+        fitting = [topic for topic in fitting if topic.queue not in closed] or fitting
+    return rng.choices(fitting, [topic.weight for topic in fitting])[0]

@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from commands.demo.cast import STAFF, Client
+from commands.demo.cast import STAFF
 from commands.demo.history import Episode, Line
 from commands.demo.phrases import QueueKey
+from connectors.email.threading import digest
 from connectors.items import Address, Call
 from router import callstate
 from router.callstate import CallEvent
 from router.outbound.states import Frozen, freeze
-from router.sentences import Facts, instant, passed_over, sentence
+from router.sentences import Facts, passed_over, sentence
 from router.threads import REOPEN_DAYS, snippet
 from router.understand import to_document
 
@@ -39,7 +40,16 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "assignment": ("conversation_id", "agent_id", "queue_id", "since", "until", "reason", "facts"),
     "conversation_participant": ("conversation_id", "agent_id", "last_at", "why"),
     "outbound": (
-        *("interaction_id", "conversation_id", "channel_id", "thread_key", "identity_id", "state", "message", "agent_id"),
+        *(
+            "interaction_id",
+            "conversation_id",
+            "channel_id",
+            "thread_key",
+            "identity_id",
+            "state",
+            "message",
+            "agent_id",
+        ),
         *("attempts", "next_at", "external_ids", "created_at", "sent_at", "delivered_at"),
     ),
     "call": (
@@ -73,6 +83,8 @@ class Thread:
     reached: Reached
     thread_key: str
     previous_id: UUID | None
+    root: str = ""
+    """Message-ID of a mail that began it."""
     lines: list[tuple[Line, bool]] = field(default_factory=list)
     last: Episode | None = None
     assigned: list[list[Any]] = field(default_factory=list)
@@ -92,7 +104,7 @@ class Writer:
     threads: dict[tuple[str, str], Thread] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
 
-    def tell(self, episodes: Sequence[Episode], clients: Sequence[Client], reached: dict[tuple[int, str], Reached]) -> None:
+    def tell(self, episodes: Sequence[Episode], reached: dict[tuple[int, str], Reached]) -> None:
         """All of them, in order; `reached`: (client, connector) -> his address there."""
         for n, episode in enumerate(episodes):
             thread = self._thread(episode, n, reached[episode.client, episode.via])
@@ -104,19 +116,18 @@ class Writer:
             thread.last = episode
         for thread in self.threads.values():
             self._conversation(thread)
-        # A message was sent before the answer to it, whichever conversation they are in: ids follow the time.
-        self.rows["interaction"] = _in_time(self.rows["interaction"], self.ids, self.rows)
+        self._renumber()
 
     def _thread(self, episode: Episode, n: int, reached: Reached) -> Thread:
         """Messengers go on in one thread for as long as it may be re-opened; a letter, form or call is its own."""
-        own = {"mango": f"demo-{n:05d}", "form": f"form-{n:05d}", "email": f"<{n:05d}.demo@example.org>"}
+        own = {"mango": f"demo-{n:05d}", "form": f"form-{n:05d}", "email": digest(_mail_id(n))}
         key = own.get(episode.via, reached.address.value)
         known = self.threads.get((episode.via, key))
         if known is not None and known.last is not None:
             if episode.at - known.last.ends_at < timedelta(days=REOPEN_DAYS):
                 return known
             self._conversation(known)
-        thread = Thread(next(self.ids), episode, reached, key, known.id if known is not None else None)
+        thread = Thread(next(self.ids), episode, reached, key, known.id if known is not None else None, _mail_id(n))
         self.threads[episode.via, key] = thread
         return thread
 
@@ -126,8 +137,9 @@ class Writer:
         queue = self.queues[episode.topic.queue]
         if episode.call is not None:
             name = self.agents[episode.agent].name
-            answered = episode.call.talk_s or episode.call.outgoing
-            reason = f"answered by {name}" if answered else f"missed call: owner {name}"
+            reason = f"answered by {name}" if episode.call.talk_s else f"missed call: queue {queue.name}: {name}"
+            if episode.call.outgoing and not episode.call.talk_s:
+                reason = "outgoing call, missed"
             self._hold(thread, episode.agent, None, episode.at, {}, reason)
             return
         if episode.owned:
@@ -151,7 +163,7 @@ class Writer:
             facts["passed"] = [passed_over("owner", absent.id, absent.name, "absent", self.absent_until)]
         return facts
 
-    def _hold(
+    def _hold(  # noqa: PLR0917 - the columns of an assignment
         self, thread: Thread, login: str, queue: UUID | None, since: datetime, facts: Facts, reason: str = ""
     ) -> None:
         if thread.assigned:
@@ -179,12 +191,12 @@ class Writer:
 
     def _external_id(self, episode: Episode, thread: Thread) -> str:
         """As the provider numbers: per chat in Telegram, else anything of its own."""
-        if episode.via == "email" and not thread.lines:
-            return thread.thread_key
         count = self.messages[thread.thread_key] = self.messages.get(thread.thread_key, 0) + 1
         if episode.via == "telegram":
             return f"{thread.thread_key}:{count}"
-        return f"<{count}.{thread.thread_key.strip('<>')}>" if episode.via == "email" else f"demo-{thread.thread_key}-{count}"
+        if episode.via == "email":
+            return thread.root if count == 1 else f"{count}.{thread.root}"
+        return thread.thread_key if episode.via == "form" else f"demo-{thread.thread_key}-{count}"
 
     def _interaction(  # noqa: PLR0917 - the columns that differ
         self,
@@ -202,8 +214,20 @@ class Writer:
         direction = "out" if agent_id is not None or body.get("call", {}).get("direction") == "out" else "in"
         reached = thread.reached
         self.rows["interaction"].append(
-            (interaction_id, at, 0, kind, direction, channel_id, thread.id, reached.contact_id, reached.identity_id)
-            + (agent_id if direction == "out" else None, external_id, at, at, text, body, state)
+            (
+                *(
+                    interaction_id,
+                    at,
+                    0,
+                    kind,
+                    direction,
+                    channel_id,
+                    thread.id,
+                    reached.contact_id,
+                    reached.identity_id,
+                ),
+                *(agent_id if direction == "out" else None, external_id, at, at, text, body, state),
+            )
         )
         if external_id:
             ref = kind if kind in {"call", "form"} else "message"
@@ -212,7 +236,9 @@ class Writer:
 
     def _outbound(self, thread: Thread, line: Line, external_id: str, agent_id: UUID, episode: Episode) -> None:
         subject = f"Re: {episode.topic.subject}" if episode.via == "email" else ""
-        message = freeze(Frozen(to=thread.reached.address, due_at=line.at.astimezone(UTC), text=line.text, subject=subject))
+        message = freeze(
+            Frozen(to=thread.reached.address, due_at=line.at.astimezone(UTC), text=line.text, subject=subject)
+        )
         interaction_id = self.rows["interaction"][-1][0]
         place = (interaction_id, thread.id, self.channels[episode.via], thread.thread_key, thread.reached.identity_id)
         state = STATES[episode.via]
@@ -225,7 +251,10 @@ class Writer:
         facts = episode.call
         assert facts is not None
         extension = next(person.extension for person in STAFF if person.login == episode.agent)
-        talked, ends = episode.at + timedelta(seconds=facts.wait_s), episode.ends_at_of_call
+        talked, ends = (
+            episode.at + timedelta(seconds=facts.wait_s),
+            episode.at + timedelta(seconds=facts.wait_s + facts.talk_s),
+        )
         common = Call(
             state="started",
             direction="out" if facts.outgoing else "in",
@@ -244,12 +273,30 @@ class Writer:
         agent = self.agents[episode.agent].id if facts.outgoing else None
         interaction_id = self._interaction(thread, episode.at, "call", "", body, external_id, None, agent)
         self.rows["call"].append(
-            (self.channels["mango"], external_id, thread.id, interaction_id, view.state, view.outcome, view.direction)
-            + (view.client, view.our_number, view.employee, view.started_at, view.answered_at, view.finished_at)
-            + (view.talk_s, view.wait_s, to_document(events))
+            (
+                *(
+                    self.channels["mango"],
+                    external_id,
+                    thread.id,
+                    interaction_id,
+                    view.state,
+                    view.outcome,
+                    view.direction,
+                ),
+                *(view.client, view.our_number, view.employee, view.started_at, view.answered_at, view.finished_at),
+                *(view.talk_s, view.wait_s, to_document(events)),
+            )
         )
 
     # ------------------------------------------------------------ what is left of it
+
+    def _renumber(self) -> None:
+        """What was said earlier has the lower id, whichever conversation it is in: ids stand for the order of arrival."""
+        said = sorted(self.rows["interaction"], key=lambda row: (row[1], row[0]))
+        new = dict(zip((row[0] for row in said), sorted(row[0] for row in said), strict=True))
+        places = {"interaction": 0, "external_ref": 3, "outbound": 0, "call": 3}
+        for table, place in places.items():
+            self.rows[table] = [_renumbered(row, place, new) for row in self.rows[table]]
 
     def _conversation(self, thread: Thread) -> None:
         """The conversation as its last episode left it."""
@@ -262,19 +309,29 @@ class Writer:
         resolved = last.end == "resolved"
         unread = 0 if resolved else _unread(spoken)
         self.rows["conversation"].append(
-            (thread.id, self.channels[first.via], thread.thread_key, KINDS.get(first.via, "message"))
-            + (thread.reached.contact_id, thread.reached.identity_id, "resolved" if resolved else "open")
-            + (agent_id, queue_id, since if last.end == "waiting" else None, reason)
-            + (first.topic.subject if first.via in {"email", "form"} else "", thread.previous_id)
-            + (spoken[-1].at if spoken else last.at, asked[-1], snippet(spoken[-1].text) if spoken else "", unread)
-            + (answered, last.ends_at + timedelta(minutes=3) if resolved else None)
-            + (last.topic.disposition if resolved else "", list(last.topic.tags), first.at)
+            (
+                *(thread.id, self.channels[first.via], thread.thread_key, KINDS.get(first.via, "message")),
+                *(thread.reached.contact_id, thread.reached.identity_id, "resolved" if resolved else "open"),
+                *(agent_id, queue_id, since if last.end == "waiting" else None, reason),
+                *(first.topic.subject if first.via in {"email", "form"} else "", thread.previous_id),
+                *(spoken[-1].at if spoken else last.at, asked[-1], snippet(spoken[-1].text) if spoken else "", unread),
+                *(answered, last.ends_at + timedelta(minutes=3) if resolved else None),
+                *(last.topic.disposition if resolved else "", list(last.topic.tags), first.at),
+            )
         )
         self.rows["assignment"] += [tuple(row) for row in thread.assigned]
         wrote = {line.agent: line for line, _ in thread.lines if line.agent}
         for login, line in wrote.items():
             why = "noted" if line.note else "replied"
             self.rows["conversation_participant"].append((thread.id, self.agents[login].id, line.at, why))
+
+
+def _mail_id(n: int) -> str:
+    return f"{n:05d}.demo@example.org"
+
+
+def _renumbered(row: tuple[Any, ...], place: int, new: dict[UUID, UUID]) -> tuple[Any, ...]:
+    return (*row[:place], new[row[place]], *row[place + 1 :])
 
 
 def _with(call: Call, **changes: Any) -> Call:
@@ -290,6 +347,3 @@ def _unread(spoken: Sequence[Line]) -> int:
             break
         count += 1
     return count
-
-
-__all__ = ["COLUMNS", "OUR_NUMBER", "Named", "Reached", "Writer", "instant"]

@@ -1,0 +1,99 @@
+"""The bakery's mailbox: clients who write letters and answer ours, with the mail provider's servers behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+
+from commands.demo.cast import Client
+from commands.demo.stages import Line, Scene, converse
+from router.channels import Channel
+from simulator.email import Imap, Kept, SmtpSink, imap_server, smtp_sink
+
+ADDRESS = "zakaz@pekarnya-matveya.example"
+CONNECTED_S = 60.0
+SETTLE_S = 2.0
+
+
+class MailStage:
+    """IMAP and SMTP on this machine; what the hub sends is what clients get."""
+
+    title = "Почта zakaz@"
+    weight = 2
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._imap = Imap(user=ADDRESS)
+        # A mailbox made anew: the hub must not take its UIDs for those of an earlier run.
+        self._imap.inbox.uidvalidity = int(time.time())
+        self._smtp = SmtpSink()
+
+    def settings(self) -> dict[str, object]:
+        values: dict[str, object] = {"address": ADDRESS, "name": "Пекарня Матвея", "password": self._imap.password}
+        plain = {"imap_security": "none", "smtp_security": "none", "smtp_user": "-"}
+        return values | plain | {"imap_host": "127.0.0.1", "smtp_host": "127.0.0.1", "poll_s": 2}
+
+    async def start(self) -> dict[str, object]:
+        await self._stack.enter_async_context(imap_server(self._imap))
+        await self._stack.enter_async_context(smtp_sink(self._smtp))
+        return {"imap_port": self._imap.port, "smtp_port": self._smtp.port}
+
+    async def attach(self, channel: Channel, hook_url: str) -> None:
+        """Mail is fetched, nobody has to be told."""
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    def suits(self, client: Client) -> bool:
+        return bool(client.email)
+
+    async def play(self, scene: Scene, client: Client) -> None:
+        if not await self._connected():
+            return
+        topic = scene.topic(client)
+        before = len(self._to(client))
+
+        async def write(text: str) -> None:
+            self._imap.deliver(letter(client, topic.subject, text, self._last(client, before)))
+
+        await converse(scene, Line(("email", client.email), write, lambda: len(self._to(client))), topic)
+
+    async def _connected(self) -> bool:
+        """Whether the hub's fetcher is here: only what comes after its first look is news to it."""
+        try:
+            async with asyncio.timeout(CONNECTED_S):
+                while not self._imap.connections:
+                    await asyncio.sleep(SETTLE_S)
+        except TimeoutError:
+            return False
+        await asyncio.sleep(SETTLE_S)
+        return True
+
+    def _to(self, client: Client) -> list[Kept]:
+        return [kept for kept in self._smtp.mails if client.email in kept.recipients]
+
+    def _last(self, client: Client, before: int) -> str:
+        """Message-ID of the last letter he got in this matter, empty for none."""
+        found = self._to(client)[before:]
+        return str(message_from_bytes(found[-1].data)["Message-ID"] or "").strip() if found else ""
+
+
+def letter(client: Client, subject: str, text: str, answers: str) -> bytes:
+    """A letter of this client; `answers`: the Message-ID it replies to."""
+    # Python takes a long Message-ID for a text to be encoded unless lines may be as long as the standard allows.
+    mail = EmailMessage(policy=policy.SMTP.clone(max_line_length=998))
+    mail["From"] = formataddr((client.name, client.email))
+    mail["To"] = formataddr(("Пекарня Матвея", ADDRESS))
+    mail["Subject"] = f"Re: {subject}" if answers else subject
+    mail["Date"] = format_datetime(datetime.now(UTC))
+    mail["Message-ID"] = f"<{secrets.token_hex(12)}@{client.email.rpartition('@')[2]}>"
+    if answers:
+        mail["In-Reply-To"] = mail["References"] = answers
+    mail.set_content(f"{text}\n\n-- \n{client.name}\n{client.phone}\n")
+    return mail.as_bytes()

@@ -1,0 +1,109 @@
+"""The page at `/`: it comes whole from here, and its headers let nothing else in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from inbox.api.deps import DEPS, InboxDeps
+from inbox.live import Live
+from inbox.page import FOLDER, POLICY, add_page
+from router.merging import join_cards, part_cards
+from storage.store import Store
+from storage.workspace import write_setting
+
+TEXTS = sorted(path for path in FOLDER.iterdir() if path.suffix in {".html", ".css", ".js", ".svg"})
+
+
+@pytest.fixture
+async def http(store: Store) -> AsyncIterator[aiohttp.ClientSession]:
+    """A browser at a page whose hub has a demo workspace."""
+
+    async def replay(entries: object) -> int:
+        return 0
+
+    demo = store.settings.model_copy(update={"demo": True})
+    changed = Store(demo, store.url, store.pool, store.engine, store.bus, store.blobs, store.vault)
+    app = web.Application()
+    app[DEPS] = InboxDeps(changed, Live(changed), merge=join_cards, undo_merge=part_cards, replay=replay)
+    add_page(app)
+    async with TestServer(app) as server, aiohttp.ClientSession(server.make_url("/")) as session:
+        yield session
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+def test_nothing_leads_outside(path: Path) -> None:
+    """No file of the page names another host; what looks like an address is a namespace of XML."""
+    found = re.findall(r"(?:https?:|wss?:)?//[\w.-]+\.\w+[^\s\"']*", path.read_text(encoding="utf-8"))
+    assert [address for address in found if address != "http://www.w3.org/2000/svg"] == []
+
+
+def test_nothing_is_written_as_markup() -> None:
+    """What clients write reaches the page as text only."""
+    script = (FOLDER / "live.js").read_text(encoding="utf-8")
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+
+
+def test_both_languages_say_everything() -> None:
+    """Each word of the page is there in Russian and in English, and each that is asked for exists."""
+    words = (FOLDER / "words.js").read_text(encoding="utf-8")
+    ru, en = (
+        set(re.findall(r"(\w+): \"", words.partition(f"const {name} = {{")[2].partition("};")[0]))
+        for name in ("RU", "EN")
+    )
+    assert ru == en
+    asked = set(re.findall(r"data-t(?:-label|-placeholder)?=\"(\w+)\"", (FOLDER / "live.html").read_text("utf-8")))
+    asked |= set(re.findall(r"\bt\(\"(\w+)\"\)", (FOLDER / "live.js").read_text("utf-8")))
+    assert asked <= ru
+
+
+async def test_headers_let_nothing_else_in(http: aiohttp.ClientSession) -> None:
+    """The policy allows this origin alone and nothing inline; the page itself is asked for anew each time."""
+    async with http.get("/") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "text/html"
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert "default-src 'none'" in POLICY
+        assert "unsafe" not in POLICY
+        assert "frame-ancestors 'none'" in POLICY
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        html = await answer.text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\bstyle=|\son\w+=", html)
+
+
+async def test_files_are_kept_by_the_browser(http: aiohttp.ClientSession) -> None:
+    """A file under the address the page names may be kept for ever; under an older one it is looked at again."""
+    async with http.get("/") as answer:
+        addresses = re.findall(r"/static/[\w.]+\?v=\w+", await answer.text())
+    assert len(addresses) >= 3
+    for address in addresses:
+        async with http.get(address) as answer:
+            assert answer.status == 200
+            assert "immutable" in answer.headers["Cache-Control"]
+            tag = answer.headers["ETag"]
+        async with http.get(address.partition("?")[0], headers={"If-None-Match": tag}) as answer:
+            assert answer.status == 304
+            assert answer.headers["Cache-Control"] == "no-cache"
+    async with http.get("/static/..%2fpage.py") as answer:
+        assert answer.status == 404
+
+
+async def test_one_click_only_on_this_machine(http: aiohttp.ClientSession, store: Store) -> None:
+    """The demo's log-ins are for a browser beside the hub: no other name, no proxy between; none without a demo."""
+    async with http.get("/demo-logins") as answer:
+        assert (await answer.json())["items"] == []
+    async with store.pool.acquire() as connection:
+        await write_setting(connection, "demo", {"password": "s3cret-word", "channels": {}})
+    async with http.get("/demo-logins") as answer:
+        assert {one["role"] for one in (await answer.json())["items"]} == {"agent", "supervisor", "admin"}
+        assert answer.headers["Cache-Control"] == "no-store"
+    for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "192.0.2.1"}, {"Forwarded": "for=192.0.2.1"}):
+        async with http.get("/demo-logins", headers=headers) as answer:
+            assert "s3cret-word" not in await answer.text()
