@@ -257,11 +257,14 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Default speed towards the provider: messages a second of the channel, of one address, and how many at a time."""
+    """Default speed towards the provider: messages a second of the channel, of one address, how many at a time, and how
+    long one may take.
+    """
 
     per_s: float = 20.0
     per_address_s: float = 1.0
     parallel: int = 8
+    send_s: float = 30.0
 
 
 class CommonSettings(BaseModel):

@@ -21,6 +21,7 @@ class Ios:
     def of(self, channel: Channel) -> Io:
         version, io = self._by_channel.get(channel.id, (-1, None))
         if io is None or version != channel.version:
-            io = Io(http=self._http, public_url=self._public_url)
+            timeout_s = channel.connector.limits.send_s
+            io = Io(http=self._http, public_url=self._public_url, timeout_s=timeout_s)
             self._by_channel[channel.id] = (channel.version, io)
         return io

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -38,10 +38,12 @@ COLUMNS = (
     "replayed",
     "state",
 )
+Ref: TypeAlias = tuple[UUID, str, str, str]
+Claim: TypeAlias = tuple[Work, Ref]
 BODY_KEYS = ("sender", "recipients", "quoted", "html", "subject", "call", "meta")
 
 
-def ref_of(work: Work, index: int) -> tuple[UUID, str, str, str]:
+def ref_of(work: Work, index: int) -> Ref:
     """What makes an item the same item for ever: the provider's id, else its place in its journal entry."""
     if work.item.external_id:
         return (work.channel.id, _ref_kind(work.item), work.item.external_id, "")
@@ -56,9 +58,23 @@ async def claim(connection: Connection, works: Sequence[tuple[Work, int]]) -> tu
     """Splits a batch into what is new and what is known already (whose `interaction_id` is then the earlier one)."""
     if not works:
         return [], []
-    first: dict[tuple[UUID, str, str, str], Work] = {}
-    refs = [ref_of(work, index) for work, index in works]
-    for ref, (work, _) in zip(refs, works, strict=True):
+    refs = [(work, ref_of(work, index)) for work, index in works]
+    own = {id(work): work.interaction_id for work, _ in refs}
+    new, known = await _claim(connection, refs)
+    namesakes = await _namesakes(connection, known, [work for work, _ in new])
+    if namesakes:
+        for work in namesakes:
+            work.interaction_id = own[id(work)]
+        versions = [(work, (*ref[:3], _fingerprint(work))) for work, ref in known if work in namesakes]
+        known = [(work, ref) for work, ref in known if work not in namesakes]
+        more, again = await _claim(connection, versions)
+        new, known = new + more, known + again
+    return [work for work, _ in new], [work for work, _ in known]
+
+
+async def _claim(connection: Connection, refs: list[Claim]) -> tuple[list[Claim], list[Claim]]:
+    first: dict[Ref, Work] = {}
+    for work, ref in refs:
         first.setdefault(ref, work)
     order = list(first)
     rows = await connection.fetch(
@@ -70,13 +86,42 @@ async def claim(connection: Connection, works: Sequence[tuple[Work, int]]) -> tu
         [first[ref].interaction_id for ref in order],
     )
     claimed = {row["interaction_id"] for row in rows}
-    new = [work for work, _ in works if work.interaction_id in claimed]
-    known = [(work, ref) for ref, (work, _) in zip(refs, works, strict=True) if work.interaction_id not in claimed]
+    new = [(work, ref) for work, ref in refs if work.interaction_id in claimed]
+    known = [(work, ref) for work, ref in refs if work.interaction_id not in claimed]
     if known:
-        earlier = await find_refs(connection, [ref[:3] for _, ref in known])
+        earlier = await _find(connection, {ref for _, ref in known})
         for work, ref in known:
-            work.interaction_id = earlier.get(ref[:3], work.interaction_id)
-    return new, [work for work, _ in known]
+            work.interaction_id = earlier.get(ref, work.interaction_id)
+    return new, known
+
+
+def _fingerprint(work: Work) -> str:
+    return str(work.item.meta.get("fingerprint") or "")
+
+
+async def _namesakes(connection: Connection, known: list[Claim], new: list[Work]) -> list[Work]:
+    """Those that carry the id of another: mail programs do give two letters one Message-ID. Where the connector says
+    what makes the content (`meta.fingerprint`), a different content is a different message.
+    """
+    marked = [work for work, _ in known if _fingerprint(work)]
+    if not marked:
+        return []
+    prints = {work.interaction_id: _fingerprint(work) for work in new}
+    stored = sorted({work.interaction_id for work in marked} - prints.keys())
+    prints |= {row["id"]: row["fingerprint"] for row in await connection.fetch(SQL.fingerprints, stored)}
+    return [w for w in marked if prints.get(w.interaction_id) and prints[w.interaction_id] != _fingerprint(w)]
+
+
+async def _find(connection: Connection, refs: set[Ref]) -> dict[Ref, UUID]:
+    wanted = sorted(refs)
+    rows = await connection.fetch(
+        SQL.find_versions,
+        [r[0] for r in wanted],
+        [r[1] for r in wanted],
+        [r[2] for r in wanted],
+        [r[3] for r in wanted],
+    )
+    return {(r["channel_id"], r["kind"], r["external_id"], r["version"]): r["interaction_id"] for r in rows}
 
 
 async def find_refs(connection: Connection, refs: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], UUID]:

@@ -218,7 +218,7 @@ connector: Connector[EmailSettings] = Connector(
         subject=True,
         cold=True,
     ),
-    limits=Limits(per_s=1.0, per_address_s=0.2, parallel=2),
+    limits=Limits(per_s=1.0, per_address_s=0.2, parallel=2, send_s=180.0),
     keep_headers=frozenset({UID, TRUNCATED, UNREADABLE}),
     dedup_window_s=600,
     max_body=MAX_BODY,

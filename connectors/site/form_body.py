@@ -105,14 +105,16 @@ def _joined(fields: Iterable[Field]) -> list[Field]:
 
 # ---------------------------------------------------------------- names with brackets
 
+LONGEST_NAME = 1000
 _ELEMENTOR = re.compile(r"(?:form_)?fields\[([^\]]+)\](?:\[(\w+)\])?")
-_BRACKETS = re.compile(r"\[([^\]]*)\]")
+# An opening bracket ends the search for the one before it: a name of nothing but those must not cost its square.
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _OF_ELEMENTOR = frozenset({"value", "title", "type", "id", "raw_value", "required"})
 
 
 def _unbracketed(pairs: Iterable[tuple[str, str]]) -> Iterator[Field]:
     """`fields[tel][value]` -> tel with its title and type; `meta[page_url]` -> meta.page_url; `color[]` -> color."""
-    pairs = list(pairs)
+    pairs = [(name[:LONGEST_NAME], value) for name, value in pairs]
     about: dict[tuple[str, str], str] = {}
     for name, value in pairs:
         found = _ELEMENTOR.fullmatch(name)

@@ -101,7 +101,11 @@ class ChannelSender:
 
     def _call(self, http: aiohttp.ClientSession) -> Provider:
         store = self._shared.store
-        return Provider(self._channel, Io(http=http, public_url=store.settings.base_url), store.blobs)
+        return Provider(
+            self._channel,
+            Io(http=http, public_url=store.settings.base_url, timeout_s=self._channel.connector.limits.send_s),
+            store.blobs,
+        )
 
     def _is_over(self, http: aiohttp.ClientSession) -> bool:
         now = self._shared.channels.get(self._channel.id)

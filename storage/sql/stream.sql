@@ -20,6 +20,17 @@ FROM unnest($1::uuid[], $2::text[], $3::text[]) AS q (channel_id, kind, external
 JOIN external_ref AS r
     ON r.channel_id = q.channel_id AND r.kind = q.kind AND r.external_id = q.external_id AND r.version = ''
 
+-- name: find_versions
+-- The same with their versions. $1 channel_id, $2 kind, $3 external_id, $4 version: arrays. Uses external_ref_pkey.
+SELECT r.channel_id, r.kind, r.external_id, r.version, r.interaction_id
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS q (channel_id, kind, external_id, version)
+JOIN external_ref AS r
+    ON r.channel_id = q.channel_id AND r.kind = q.kind AND r.external_id = q.external_id AND r.version = q.version
+
+-- name: fingerprints
+-- What made the content of these interactions, as their connector told it. $1 ids.
+SELECT id, coalesce(body -> 'meta' ->> 'fingerprint', '') AS fingerprint FROM interaction WHERE id = ANY ($1::uuid[])
+
 -- name: match_identities
 -- Addresses to cards, one round trip. $1 kind, $2 scope, $3 value: arrays. Uses identity_kind_key, contact_pkey.
 -- A merged contact's owner and facts are those of the card it shows on.

@@ -31,7 +31,7 @@ def hostile(seed: int) -> list[tuple[bytes, dict[str, str]]]:
     }
     wrong: list[Any] = [None, True, 1e308, -(2**63), 2**80, "\x00", "\ud800", [], {}, [[]], "x" * 100_000]
     bodies = [b"", b"\x00" * 1000, deep, b'{"a":' * 50_000, b"\xff\xfe" + "привет".encode("utf-16-le"), b"null", b"[]"]
-    bodies += [dice.randbytes(dice.randrange(5000)) for _ in range(20)]
+    bodies += [dice.randbytes(dice.randrange(5000)) for _ in range(6)]
     bodies += [
         json.dumps({**update, "message": {**update["message"], key: value}}).encode()
         for key in ("message_id", "chat", "date", "text", "from", "photo", "reply_to_message")
@@ -60,9 +60,8 @@ def rss_mb(pid: int) -> int:
 
 async def attack(http: aiohttp.ClientSession, hook: str, seed: int) -> set[int]:
     statuses: set[int] = set()
-    for body, headers in hostile(seed):
-        for signed in ({}, SIGNED):
-            statuses.add(await post(http, hook, body, headers | signed))
+    for number, (body, headers) in enumerate(hostile(seed)):
+        statuses.add(await post(http, hook, body, headers | (SIGNED if number % 2 else {})))
     for tail in ("/../../etc", "/%00", "/" + "a" * 3000, "?" + "a=b&" * 3000, "?%ff%fe"):
         statuses.add(await post(http, hook + tail, b"{}", SIGNED))
     for method in ("GET", "PUT", "DELETE", "OPTIONS", "PATCH", "HEAD"):
@@ -98,13 +97,13 @@ async def test_hooks_survive_what_is_thrown_at_them() -> None:
                 "channel", "add", name, "--name", name, *(["--set", *words] if words else [])
             )
         async with asyncio.TaskGroup() as tasks:
-            slow = [tasks.create_task(trickle(hub, hook)) for hook in hooks.values() for _ in range(20)]
+            slow = [tasks.create_task(trickle(hub, hook)) for hook in hooks.values() for _ in range(6)]
             await attack(http, hooks["telegram"], 0)
             before = rss_mb(hub.process.pid)
             for seed, hook in enumerate(hooks.values(), 1):
                 statuses = await attack(http, hook, seed)
                 assert max(statuses) < 500, (hook, statuses)
-                for _ in range(3):
+                for _ in range(2):
                     assert await post(http, hook, io.BytesIO(b"x" * (30 << 20)), SIGNED) in {400, 401, 413}
             assert rss_mb(hub.process.pid) - before < GROWTH_MB
             for task in slow:
