@@ -266,6 +266,6 @@ connector: Connector[FormSettings] = Connector(
     capabilities=Capabilities(text=False, max_text=0),
     keep_headers=frozenset({"content-type", "referer", "user-agent", "accept-language"}),
     mask=frozenset({SECRET_HEADER, KEY_HEADER, SIGNATURE_HEADER, "cookies"}),
-    max_body=32 << 20,
+    max_body=25 << 20,
     heavy=True,
 )
