@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ import pytest
 
 from connectors import registry
 from storage.store import Store
-from tests.conftest import PYTHON, Database
+from tests.conftest import Database
 from tests.outbound.fake_connector import connector
 from tests.outbound.provider_stub import Hub, Provider, Script, make_hub, until
 
@@ -47,7 +48,7 @@ class Workers:
 
     async def start(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            PYTHON, str(WORKER), self.database.url, self.database.redis_url, str(self.database.data_dir), str(LEASE_S)
+            sys.executable, str(WORKER), self.database.url, self.database.redis_url, str(self.database.data_dir), str(LEASE_S)
         )
         self.alive[process.pid] = process
 
