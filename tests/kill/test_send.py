@@ -48,7 +48,12 @@ class Workers:
 
     async def start(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(WORKER), self.database.url, self.database.redis_url, str(self.database.data_dir), str(LEASE_S)
+            sys.executable,
+            str(WORKER),
+            self.database.url,
+            self.database.redis_url,
+            str(self.database.data_dir),
+            str(LEASE_S),
         )
         self.alive[process.pid] = process
 
