@@ -115,7 +115,7 @@ async def _namesakes(connection: Connection, known: list[Claim], new: list[Work]
 async def _find(connection: Connection, refs: set[Ref]) -> dict[Ref, UUID]:
     wanted = sorted(refs)
     rows = await connection.fetch(
-        SQL.find_versions,
+        SQL.find_refs,
         [r[0] for r in wanted],
         [r[1] for r in wanted],
         [r[2] for r in wanted],
@@ -126,9 +126,8 @@ async def _find(connection: Connection, refs: set[Ref]) -> dict[Ref, UUID]:
 
 async def find_refs(connection: Connection, refs: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], UUID]:
     """Provider ids -> our interactions, those there are."""
-    wanted = sorted(set(refs))
-    rows = await connection.fetch(SQL.find_refs, [r[0] for r in wanted], [r[1] for r in wanted], [r[2] for r in wanted])
-    return {(row["channel_id"], row["kind"], row["external_id"]): row["interaction_id"] for row in rows}
+    found = await _find(connection, {(*ref, "") for ref in refs})
+    return {ref[:3]: interaction_id for ref, interaction_id in found.items()}
 
 
 def body_of(item: Item) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from router.threads import Again
 from router.understand import place, understand, understand_heavy
 from router.work import Entry, Result
 from storage.bus import Topic
-from storage.db import DATABASE_ERRORS, LOCK_HOLDER, RawConnection, connect
+from storage.db import DATABASE_ERRORS, LOCK_HOLDER, RawConnection, connect, is_about_data
 from storage.queries import load
 from storage.store import Store
 
@@ -175,7 +175,7 @@ class Worker:
         try:
             outcome = await self._apply_again(connection, batch, attempt_id)
         except Exception as error:
-            if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not _is_about_data(error)):
+            if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not is_about_data(error)):
                 raise
             await self._one_by_one(connection, entries, attempt_id)
         else:
@@ -203,7 +203,7 @@ class Worker:
             try:
                 outcome = await self._apply_again(connection, batch, None)
             except Exception as error:
-                if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not _is_about_data(error)):
+                if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not is_about_data(error)):
                     raise
                 log.error("entry_failed", journal_id=entry.id, error=type(error).__name__)
                 failed = Understood(entry, [], Result(entry.id, "failed", detail=f"can't be written: {place(error)}"))
@@ -250,7 +250,3 @@ async def _alive(connection: RawConnection, work: Coroutine[Any, Any, T]) -> T:
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     return task.result()
-
-
-def _is_about_data(error: BaseException) -> bool:
-    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23", "54"}

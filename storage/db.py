@@ -33,6 +33,12 @@ DATABASE_ERRORS = (
 )
 """What any statement can end in when the server is gone, restarting or refusing."""
 
+
+def is_about_data(error: BaseException) -> bool:
+    """Classes 22 (data), 23 (integrity), 54 (limits): the row's fault, not the server's."""
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {"22", "23", "54"}
+
+
 LOCK_HOLDER: Mapping[str, str] = {
     "idle_session_timeout": "4s",
     "idle_in_transaction_session_timeout": "4s",

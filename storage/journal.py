@@ -21,7 +21,7 @@ import structlog
 from config.errors import BadPayload, Unavailable
 from storage.blobs import Blobs
 from storage.bus import Bus, Topic
-from storage.db import DATABASE_ERRORS, Connection, RawConnection, connect
+from storage.db import DATABASE_ERRORS, Connection, RawConnection, connect, is_about_data
 from storage.locks import LANES
 from storage.queries import load
 
@@ -205,7 +205,7 @@ class JournalWriter:
         try:
             fresh = await self._insert(connection, entries)
         except asyncpg.PostgresError as error:
-            if connection.is_closed() or not _is_about_data(error):
+            if connection.is_closed() or not is_about_data(error):
                 raise
             await self._one_by_one(connection, batch)
             return
@@ -226,7 +226,7 @@ class JournalWriter:
             try:
                 fresh = await self._insert(connection, [waiting.entry])
             except asyncpg.PostgresError as error:
-                if connection.is_closed() or not _is_about_data(error):
+                if connection.is_closed() or not is_about_data(error):
                     raise
                 log.warning("payload_refused", channel_id=str(waiting.entry.channel_id), error=type(error).__name__)
                 if not waiting.done.done():
@@ -244,11 +244,6 @@ class JournalWriter:
 def _resolve(waiting: _Waiting, *, new: bool) -> None:
     if not waiting.done.done():
         waiting.done.set_result(new)
-
-
-def _is_about_data(error: asyncpg.PostgresError) -> bool:
-    """Classes 22 (data) and 23 (integrity), 54 (limits): the row's fault, not the server's."""
-    return (error.sqlstate or "")[:2] in {"22", "23", "54"}
 
 
 async def rotate_dedup(connection: RawConnection) -> None:

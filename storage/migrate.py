@@ -13,8 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from config.errors import EngineFailed, Unavailable
+from config.errors import Unavailable
 from storage.db import connect, make_engine
+from storage.engines.postgres import check_locale
 from storage.locks import Lock, Role
 from storage.partitions import ensure_partitions
 
@@ -51,11 +52,7 @@ async def migrate(url: str) -> None:
         await engine.dispose()
     raw = await connect(url, application="hub migrate")
     try:
-        if await raw.fetchval("SELECT similarity('Пётр', 'Пётр')") != 1:
-            raise EngineFailed(
-                "the database's locale can't fold Cyrillic, trigram search would find nothing: create it with"
-                " --locale-provider=builtin --builtin-locale=C.UTF-8"
-            )
+        await check_locale(raw)
         await ensure_partitions(raw, datetime.now(UTC))
     finally:
         await raw.close()

@@ -14,14 +14,7 @@ ON CONFLICT DO NOTHING
 RETURNING interaction_id
 
 -- name: find_refs
--- Whose these ids are. $1 channel_id, $2 kind, $3 external_id: arrays; version ''. Uses external_ref_pkey.
-SELECT r.channel_id, r.kind, r.external_id, r.interaction_id
-FROM unnest($1::uuid[], $2::text[], $3::text[]) AS q (channel_id, kind, external_id)
-JOIN external_ref AS r
-    ON r.channel_id = q.channel_id AND r.kind = q.kind AND r.external_id = q.external_id AND r.version = ''
-
--- name: find_versions
--- The same with their versions. $1 channel_id, $2 kind, $3 external_id, $4 version: arrays. Uses external_ref_pkey.
+-- Whose these ids are. $1 channel_id, $2 kind, $3 external_id, $4 version: arrays. Uses external_ref_pkey.
 SELECT r.channel_id, r.kind, r.external_id, r.version, r.interaction_id
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS q (channel_id, kind, external_id, version)
 JOIN external_ref AS r
