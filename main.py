@@ -29,12 +29,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     for name, what in (
-        ("run", "everything in one process"),
+        ("run", "everything: web and worker"),
         ("web", "hooks, API and page; any number behind a load balancer"),
         ("worker", "lanes, sending, fetching and jobs; any number"),
     ):
         command = commands.add_parser(name, help=what)
         command.set_defaults(command=_serve, role=name)
+        if name == "worker":
+            command.add_argument("--attached", action="store_true", help="end when standard input does")
 
     _add_setup(commands)
 
@@ -131,7 +133,7 @@ def _serve(args: argparse.Namespace) -> int:
     from commands.process import serve
 
     settings = load()
-    return _run(serve(settings, args.role), settings)
+    return _run(serve(settings, args.role, attached=getattr(args, "attached", False)), settings)
 
 
 def _channel_add(args: argparse.Namespace) -> int:

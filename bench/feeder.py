@@ -1,10 +1,12 @@
-"""`python -m bench.feeder receipts|archive DATABASE_URL CHANNEL_ID START`: journal rows as fast as they are taken.
+"""`python -m bench.feeder receipts|archive DATABASE_URL CHANNEL_ID START`: journal rows as fast as they are done.
 
-100,000 of them: delivery reports of a campaign, or silent messages of earlier years.
+100,000 of them: delivery reports of a campaign, or silent messages of earlier years. At any time up to `WAITING` wait: the
+feeder's own work is then in proportion to the hub's, and does not take a core of the two for itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import random
@@ -23,6 +25,9 @@ from storage.journal import MAX_ROWS, NewEntry, insert, lane_of
 
 ARCHIVE_FROM = 1_600_000_000
 SECONDS_APART = 7
+WAITING = 5_000
+LOOK_S = 0.05
+_COUNT = "SELECT count(*) FROM (SELECT FROM journal_todo WHERE class > 0 LIMIT $1) AS t"
 
 
 def receipts(channel_id: UUID, start: int) -> Iterator[NewEntry]:
@@ -59,6 +64,8 @@ def _entry(channel_id: UUID, lane: str, body: bytes, klass: Class, *, silent: bo
 async def feed(url: str, entries: Iterator[NewEntry]) -> None:
     connection = await connect(url, application="bench feeder", settings={})
     while batch := list(itertools.islice(entries, MAX_ROWS)):
+        while await connection.fetchval(_COUNT, WAITING) == WAITING:
+            await asyncio.sleep(LOOK_S)
         await insert(connection, batch)
     await connection.close()
 

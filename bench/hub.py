@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 from bench import receipts
+from commands import companions
 from main import main
 
 if __name__ == "__main__":
     receipts.register()
+    companions.entry[:] = [sys.executable, "-m", "bench.hub"]
     sys.exit(main())

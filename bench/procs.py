@@ -58,9 +58,12 @@ def pss_mb(pids: Iterable[int]) -> float:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """CPU seconds so far. `backends`: pid -> (kind, seconds); `postgres`: all of the cluster, ended backends too."""
+    """CPU seconds so far. `worker`: of the processes beside the hub's first; `backends`: pid -> (kind, seconds);
+    `postgres`: all of the cluster, ended backends too.
+    """
 
     hub: float
+    worker: float
     postgres: float
     valkey: float
     bench: float
@@ -78,6 +81,7 @@ async def snapshot(connection: RawConnection, *, hub: int, postmaster: int, valk
     living = sum(cpu_s(pid) for pid in children(postmaster))
     return Snapshot(
         hub=cpu_s(hub),
+        worker=sum(map(cpu_s, tree(hub)[1:])),
         postgres=cpu_s(postmaster, with_reaped=True) + living,
         valkey=cpu_s(valkey),
         bench=cpu_s(os.getpid()),
@@ -96,6 +100,7 @@ def spent(before: Snapshot, after: Snapshot) -> dict[str, float]:
     shown = sorted(((k, s) for k, s in kinds.items() if s > 0.005 * total), key=lambda pair: -pair[1])
     return {
         "hub": after.hub - before.hub,
+        "worker": after.worker - before.worker,
         "postgres": total,
         **dict(shown),
         "valkey": after.valkey - before.valkey,

@@ -1,4 +1,5 @@
-"""The hub as processes: `run` (everything), `web` (hooks, API, page) and `worker` (lanes, sending, fetching, jobs).
+"""The hub as processes: `web` (hooks, API, page), `worker` (lanes, sending, fetching, jobs), and `run`: the first with the
+second beside it.
 
 The port is open before the engines are ready: until then /readyz says why not and hooks are told to come again.
 """
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import structlog
 from aiohttp import ClientSession, web
 
+from commands.companions import end_with_parent, keep_worker
 from commands.runtime import settle_memory
 from commands.web import make_app, outward
 from commands.work import work
@@ -35,9 +37,14 @@ DRAIN_S = 10.0
 PORT_S = 5.0
 
 
-async def serve(settings: Settings, role: Role) -> None:
-    """Until SIGTERM or SIGINT; then drains and stops what it started. Raises BadSettings, EngineFailed."""
+async def serve(settings: Settings, role: Role, *, attached: bool = False) -> None:
+    """Until SIGTERM or SIGINT; then drains and stops what it started. Raises BadSettings, EngineFailed.
+
+    `attached`: ends with its parent, too.
+    """
     stop = asyncio.Event()
+    if attached:
+        end_with_parent(stop)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
@@ -110,9 +117,12 @@ async def _run(
             tasks.create_task(channels.run(), name="channels"),
         ]
         status.ready_parts(store)
-        if role != "web":
-            working = work(store, channels, directory, status, http, redis_url=redis_url)
+        if role == "worker" or (role == "run" and not store.settings.worker_processes):
+            working = work(store, channels, directory, http, redis_url=redis_url)
             background.append(tasks.create_task(working, name="work"))
+        if role == "run":
+            count = store.settings.worker_processes
+            background += [tasks.create_task(keep_worker(), name=f"worker {number}") for number in range(count)]
         if port is not None:
             app = make_app(store, channels, directory, status, http)
             async with _site(app, port):

@@ -14,24 +14,22 @@ from router.jobs import Jobs
 from router.media import MediaFetcher
 from router.outbound.sender import Sender
 from router.parts import give_up_waiting
+from router.tidy import Tidy
 from router.worker import Worker
 from storage.bus import Topic
 from storage.store import Store
-from webhooks.incoming.status import Status
 
 
 async def work(
     store: Store,
     channels: Channels,
     directory: DirectoryCache,
-    status: Status,
     http: ClientSession,
     *,
     redis_url: str,
 ) -> None:
     """Until cancelled."""
-    workers = [Worker(store, channels, directory) for _ in range(store.settings.lane_sessions)]
-    status.workers = workers
+    lanes = Worker(store, channels, directory, live_owners=store.settings.lane_sessions)
     queue = store.bus.signal(Topic.QUEUE)
     assigner = Assigner(
         store.url,
@@ -41,8 +39,8 @@ async def work(
     )
     sender = Sender(store, channels, redis_url=redis_url)
     async with asyncio.TaskGroup() as tasks:
-        for number, worker in enumerate(workers):
-            tasks.create_task(worker.run(), name=f"lanes {number}")
+        tasks.create_task(lanes.run(), name="lanes")
+        tasks.create_task(Tidy(store).run(), name="tidy")
         tasks.create_task(assigner.run(), name="assigner")
         tasks.create_task(sender.run(), name="sender")
         tasks.create_task(Fetchers(store, channels, http).run(), name="fetchers")

@@ -28,8 +28,12 @@ ENVIRONMENT = {
     "log_level": "HUB_LOG_LEVEL",
     "log_format": "HUB_LOG_FORMAT",
     "engine_user": "HUB_ENGINE_USER",
+    "worker_processes": "HUB_WORKER_PROCESSES",
     "lane_sessions": "HUB_LANE_SESSIONS",
     "disk_reserve_mb": "HUB_DISK_RESERVE_MB",
+    "keep_journal_days": "HUB_KEEP_JOURNAL_DAYS",
+    "keep_events_hours": "HUB_KEEP_EVENTS_HOURS",
+    "keep_interactions_months": "HUB_KEEP_INTERACTIONS_MONTHS",
     "allow_private_urls": "HUB_ALLOW_PRIVATE_URLS",
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
@@ -52,10 +56,20 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else json")
     engine_user: str = Field("", description="system user for the embedded engines when started as root; empty: found")
+    worker_processes: int = Field(
+        1, ge=0, le=32, description="workers that `run` keeps beside itself; 0: everything in one process, least memory"
+    )
     lane_sessions: int = Field(
         2, ge=1, le=16, description="lane owners of one worker process: while one waits for PostgreSQL another works"
     )
     disk_reserve_mb: int = Field(5120, ge=0, description="below this much free disk the hub answers 503")
+    keep_journal_days: int = Field(
+        90, ge=1, le=36_500, description="raw payloads are kept at least so long; those not done, until they are"
+    )
+    keep_events_hours: int = Field(72, ge=1, le=8760, description="how far back `/events` and a socket can resume")
+    keep_interactions_months: int = Field(
+        0, ge=0, le=1200, description="whole months of history to keep besides the current one; 0: for ever"
+    )
     allow_private_urls: bool = Field(default=False, description="let provider base URLs point into private networks")
     database_url: SecretStr | None = Field(None, description="postgresql://…; empty: embedded PostgreSQL")
     redis_url: SecretStr | None = Field(None, description="redis://…; empty: embedded Valkey")

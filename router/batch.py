@@ -1,7 +1,7 @@
 """One batch of journal entries into the stream, in one transaction (P2, P3): the middle of the hub.
 
 Order of tables, the same in every transaction: external_ref, identity, contact, merge_suggestion, conversation,
-interaction, attachment, assignment, outbound, journal_todo, journal_result, journal_attempt, event.
+interaction, attachment, assignment, outbound, journal_result, journal_attempt, journal_todo, event.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -28,7 +29,6 @@ from storage.queries import load
 JOURNAL = load("journal")
 STREAM = load("stream")
 BACKWARDS = timedelta(days=7)
-RESULT = ("entry_id", "state", "interactions", "detail")
 PARTICIPANTS = """
 SELECT conversation_id, agent_id FROM conversation_participant
 WHERE conversation_id = ANY ($1::uuid[]) AND last_at > now() - interval '30 days'
@@ -42,6 +42,13 @@ class Understood:
     entry: Entry
     items: list[Item]
     result: Result
+
+
+class Note(NamedTuple):
+    """Of a batch in hand. `seed`: the id that its new ones are counted on from."""
+
+    id: int
+    seed: UUID
 
 
 @dataclass(slots=True)
@@ -68,40 +75,39 @@ class _Sorted:
 
 
 async def apply(
-    connection: RawConnection,
-    batch: Sequence[Understood],
-    directory: Directory,
-    now: datetime,
-    *,
-    attempt_id: int | None,
+    connection: RawConnection, batch: Sequence[Understood], directory: Directory, now: datetime, *, note: Note | None
 ) -> Outcome:
     """Writes all of it and commits. Raises Again or a database error: nothing was written then."""
     async with connection.transaction():
-        outcome, events = await _apply(connection, batch, directory, now)
-        await _finish(connection, batch)
-        if attempt_id is not None:
-            await connection.execute("DELETE FROM journal_attempt WHERE id = $1", attempt_id)
-        outcome.event_id = await append_events(connection, events)
+        seed = note.seed if note is not None else await connection.fetchval(STREAM.new_id)
+        outcome, events = await _apply(connection, batch, seed, directory, now)
+        outcome.event_id = await _finish(connection, batch, note, events)
     return outcome
 
 
-async def _finish(connection: Connection, batch: Sequence[Understood]) -> None:
-    """Off the work list, with what they became."""
-    entries = sorted(u.result.entry_id for u in batch)
-    await connection.execute(JOURNAL.finish, entries)
+async def _finish(
+    connection: Connection, batch: Sequence[Understood], note: Note | None, events: Sequence[NewEvent]
+) -> int:
+    """Off the work list, with what they became; told. Returns the id of the last event."""
     again = [u.entry.id for u in batch if u.entry.replay]
     if again:
         await connection.execute(JOURNAL.forget_results, again)
     rows = sorted((r.entry_id, r.state, r.interactions or None, r.detail) for r in (u.result for u in batch))
-    await connection.copy_records_to_table("journal_result", records=rows, columns=RESULT)
+    await connection.copy_records_to_table("journal_result", records=rows, columns=logbook.RESULT_COLUMNS)
+    finished = (sorted(u.result.entry_id for u in batch), note.id if note is not None else None)
+    if not events:
+        await connection.execute(JOURNAL.finish, *finished)
+        return 0
+    newest = await connection.fetchval(JOURNAL.finish_and_lock, *finished, column=1)
+    return await append_events(connection, events, after=newest)
 
 
 async def _apply(
-    connection: Connection, batch: Sequence[Understood], directory: Directory, now: datetime
+    connection: Connection, batch: Sequence[Understood], seed: UUID, directory: Directory, now: datetime
 ) -> tuple[Outcome, list[NewEvent]]:
     if not any(u.items for u in batch):
         return Outcome(), []
-    ids = ids_after(await connection.fetchval(STREAM.new_id))
+    ids = ids_after(seed)
     todo = _sort(batch, ids, await _done_before(connection, batch))
     events = await _stream(connection, todo, ids, directory, now)
     queued = any(e.type == "interaction.created" for e in events) and any(

@@ -38,6 +38,7 @@ COLUMNS = (
     "replayed",
     "state",
 )
+RESULT_COLUMNS = ("entry_id", "state", "interactions", "detail")
 Ref: TypeAlias = tuple[UUID, str, str, str]
 Claim: TypeAlias = tuple[Work, Ref]
 BODY_KEYS = ("sender", "recipients", "quoted", "html", "subject", "call", "meta")

@@ -1,252 +1,26 @@
-"""The worker: takes entries of its lanes, understands them, writes them into the stream, again and again (P3, P5).
-
-Before the work the batch is noted on a connection of its own. A worker that dies uncleanly leaves its note; the
-successor takes those entries one by one, and after three deaths puts the culprit into quarantine.
-"""
+"""The worker: its owners of lanes, live ones and one for bulk work, each on a connection of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import random
-import time
-from collections.abc import Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
 
-import asyncpg
-import structlog
-
-from config.errors import NotFound, Unavailable
-from connectors.base import Class, Payload
-from router.batch import Outcome, Understood, apply
 from router.channels import Channels
-from router.directory import Directory, DirectoryCache
-from router.entries import to_payload
-from router.lanes import Lanes
-from router.threads import Again
-from router.understand import place, understand, understand_heavy
-from router.work import Entry, Result
-from storage.bus import Topic
-from storage.db import DATABASE_ERRORS, LOCK_HOLDER, RawConnection, connect, is_about_data
-from storage.queries import load
+from router.directory import DirectoryCache
+from router.lanes import BULK
+from router.owner import Owner, Pace
 from storage.store import Store
-
-log = structlog.get_logger()
-SQL = load("journal")
-T = TypeVar("T")
-
-BATCH = 400
-BULK_BATCH = 100
-GATHER, GATHER_S = 16, 0.015
-"""Under load a batch waits for company: each costs a dozen round trips, however many entries it has."""
-SWEEP_S = 1.0
-DEATHS = 3
-EFFECTS_AGE = timedelta(minutes=10)
-FLOOR_S = 5.0
 
 
 class Worker:
-    """One owner of lanes. `run` until cancelled; what is in hand then is committed or thrown away, never half."""
+    """`live_owners`: while one waits for PostgreSQL another works."""
 
-    def __init__(self, store: Store, channels: Channels, directory: DirectoryCache) -> None:
-        self._store = store
-        self._channels = channels
-        self._directory = directory
-        self._signal = store.bus.signal(Topic.TODO)
-        self._floor = 0
-        self._floor_at = 0.0
-        self._passed = False
-        self._noted: tuple[int, list[int]] | None = None
-        self.lanes = 0
-        self.processed = 0
+    def __init__(self, store: Store, channels: Channels, directory: DirectoryCache, *, live_owners: int = 1) -> None:
+        pace = Pace()
+        self._owners = [Owner(store, channels, directory, pace=pace) for _ in range(live_owners)]
+        self._owners.append(Owner(store, channels, directory, sort=BULK, pace=pace))
 
     async def run(self) -> None:
-        """Reconnects for ever; on any error all work in memory is thrown away and taken again."""
-        down = False
-        while True:
-            try:
-                await self._session()
-            except (Unavailable, *DATABASE_ERRORS) as error:
-                if not down:
-                    log.warning("worker_down", error=type(error).__name__)
-                down = True
-                self.lanes = 0
-                await asyncio.sleep(random.uniform(0.1, 0.5))
-            else:
-                down = False
-
-    async def _session(self) -> None:
-        connection = await connect(self._store.url, application="hub worker", settings=LOCK_HOLDER)
-        side: RawConnection | None = None
-        try:
-            side = await connect(self._store.url, application="hub attempts")
-            await self._channels.refresh()
-            if self._noted is not None:
-                await side.execute(SQL.absolve, *self._noted)
-                self._noted = None
-            # Not before: an absolution lost with the next restart would leave the note of a death.
-            await side.execute("SET synchronous_commit = off")
-            lanes = Lanes(connection)
-            await lanes.join()
-            log.info("worker_up", worker=lanes.worker)
-            self._floor = 0
-            await self._work(connection, side, lanes)
-        except asyncio.CancelledError:
-            # Told to stop is no death: the batch in hand is thrown away, or was committed and took its note along.
-            if side is not None and self._noted is not None:
-                connection.terminate()
-                with contextlib.suppress(*DATABASE_ERRORS):
-                    await side.execute(SQL.absolve, *self._noted, timeout=2)
-            raise
-        finally:
-            connection.terminate()
-            if side is not None:
-                side.terminate()
-
-    async def _work(self, connection: RawConnection, side: RawConnection, lanes: Lanes) -> None:
-        balanced_at = 0.0
-        while True:
-            if time.monotonic() - balanced_at > SWEEP_S:
-                if await lanes.balance():
-                    self._floor = 0
-                await connection.execute(SQL.suspects, lanes.living)
-                self.lanes = len(lanes.held)
-                balanced_at = time.monotonic()
-            entries = await self._take(connection, lanes)
-            if entries:
-                await self._process(connection, side, lanes.worker, entries)
-                if GATHER <= len(entries) < BATCH:
-                    await asyncio.sleep(GATHER_S)
-            else:
-                await self._signal.wait(SWEEP_S)
-
-    async def _take(self, connection: RawConnection, lanes: Lanes) -> list[Entry]:
-        """The next entries, in order. Every few seconds the whole list is looked at; between, only from where work was
-        last found: a commit that took longer than that is found by the next whole look.
-        """
-        if time.monotonic() - self._floor_at > FLOOR_S:
-            self._floor, self._floor_at = 0, time.monotonic()
-        rows = await connection.fetch(SQL.take, lanes.held, BATCH, self._floor)
-        if self._passed and any(row["class"] for row in rows):
-            self._floor, self._floor_at, self._passed = 0, time.monotonic(), False
-            rows = await connection.fetch(SQL.take, lanes.held, BATCH, 0)
-        if not rows:
-            return []
-        self._floor = max(self._floor, min(row["entry_id"] for row in rows) - 10 * BATCH)
-        # A full batch says nothing of the classes after its last: some may wait below the floor, and go first in theirs.
-        self._passed = self._floor > 0 and (self._passed or (len(rows) == BATCH and rows[-1]["class"] < Class.BULK))
-        # Receipts and imports ride along in small numbers only: the next live message waits for the whole batch.
-        live = sum(not row["class"] for row in rows)
-        rows = rows[: max(live, BULK_BATCH)]
-        suspect = next((row for row in rows if row["attempts"]), None)
-        if suspect is not None:
-            rows = [next(row for row in rows if row["lane"] == suspect["lane"])]
-        return [await self._entry(row) for row in rows]
-
-    async def _entry(self, row: asyncpg.Record) -> Entry:
-        body = row["body"] or b""
-        if row["blob"]:
-            try:
-                body = await self._store.blobs.read(row["blob"])
-            except NotFound:
-                log.error("payload_blob_missing", journal_id=row["entry_id"])
-        received_at = row["received_at"] or datetime.now(UTC)
-        return Entry(
-            id=row["entry_id"],
-            lane=row["lane"],
-            klass=row["class"],
-            attempts=row["attempts"],
-            replay=row["replay"],
-            channel=self._channels.get(row["channel_id"]) if row["channel_id"] else None,
-            received_at=received_at,
-            silent=bool(row["silent"]),
-            payload=to_payload(row["request"], body, received_at.timestamp()) if row["channel_id"] else Payload(),
-            fresh=not row["replay"] and not row["silent"] and datetime.now(UTC) - received_at < EFFECTS_AGE,
-        )
-
-    async def _process(
-        self, connection: RawConnection, side: RawConnection, worker: int, entries: Sequence[Entry]
-    ) -> None:
-        ids = [e.id for e in entries]
-        attempt_id = int(await side.fetchval(SQL.note_attempt, worker, ids))
-        self._noted = (attempt_id, ids)
-        batch = await _alive(connection, self._understand(entries))
-        try:
-            outcome = await self._apply_again(connection, batch, attempt_id)
-        except Exception as error:
-            if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not is_about_data(error)):
-                raise
-            await self._one_by_one(connection, entries, attempt_id)
-        else:
-            self._tell(outcome, len(batch))
-        self._noted = None
-
-    async def _apply_again(
-        self, connection: RawConnection, batch: Sequence[Understood], attempt_id: int | None
-    ) -> Outcome:
-        try:
-            return await self._apply(connection, batch, attempt_id)
-        except (Again, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-            batch = await self._understand([u.entry for u in batch])
-            return await self._apply(connection, batch, attempt_id)
-
-    async def _apply(self, connection: RawConnection, batch: Sequence[Understood], attempt_id: int | None) -> Outcome:
-        now = datetime.now(UTC)
-        directory: Directory = await self._directory.get(connection, now)
-        return await apply(connection, batch, directory, now, attempt_id=attempt_id)
-
-    async def _one_by_one(self, connection: RawConnection, entries: Sequence[Entry], attempt_id: int | None) -> None:
-        """The database refused something in the batch: each entry alone, so that one fails and the others live."""
-        for entry in entries:
-            batch = await self._understand([entry])
-            try:
-                outcome = await self._apply_again(connection, batch, None)
-            except Exception as error:
-                if connection.is_closed() or (isinstance(error, DATABASE_ERRORS) and not is_about_data(error)):
-                    raise
-                log.error("entry_failed", journal_id=entry.id, error=type(error).__name__)
-                failed = Understood(entry, [], Result(entry.id, "failed", detail=f"can't be written: {place(error)}"))
-                outcome = await self._apply(connection, [failed], None)
-            self._tell(outcome, 1)
-        await connection.execute("DELETE FROM journal_attempt WHERE id = $1", attempt_id)
-
-    async def _understand(self, entries: Sequence[Entry]) -> list[Understood]:
-        batch = []
-        for number, entry in enumerate(entries):
-            if entry.attempts >= DEATHS:
-                why = f"the worker died {entry.attempts} times while this entry was in hand"
-                batch.append(Understood(entry, [], Result(entry.id, "quarantined", detail=why)))
-                log.error("entry_quarantined", journal_id=entry.id)
-                continue
-            heavy = entry.channel is not None and entry.channel.connector.heavy
-            items, result = await understand_heavy(entry) if heavy else understand(entry)
-            batch.append(Understood(entry, items, result))
-            if number % 50 == 49:
-                await asyncio.sleep(0)
-        return batch
-
-    def _tell(self, outcome: Outcome, count: int) -> None:
-        self.processed += count
-        bus = self._store.bus
-        if outcome.event_id:
-            bus.notify(Topic.EVENTS, outcome.event_id)
-        if outcome.queued:
-            bus.notify(Topic.QUEUE)
-        if outcome.media:
-            bus.notify(Topic.MEDIA)
-
-
-async def _alive(connection: RawConnection, work: Coroutine[Any, Any, T]) -> T:
-    """Waits for work off the connection while it shows signs of life (its server ends idle ones).
-
-    A sign is never cut off: a cancelled statement would cost the connection, and the lanes with it.
-    """
-    try:
+        """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(work, name="understand")
-            while not (await asyncio.wait({task}, timeout=SWEEP_S))[0]:
-                await connection.execute("SELECT 1")
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None
-    return task.result()
+            for number, owner in enumerate(self._owners):
+                tasks.create_task(owner.run(), name=f"lanes {number}")

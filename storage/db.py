@@ -89,6 +89,7 @@ async def connect(url: str, *, application: str, settings: Mapping[str, str] = O
             dsn_of(url),
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=40,
+            max_cached_statement_lifetime=0,
             server_settings={"application_name": application, **settings},
         )
     except DATABASE_ERRORS as error:

@@ -18,6 +18,10 @@ from storage.locks import EVENTS
 ALL = "all"
 """Audience of events that everybody signed in may see. Supervisors and administrators see every event anyway."""
 
+COLUMNS = ("type", "audience", "data")
+LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0)"
+"""Under the EVENTS lock nobody else takes an id."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -37,14 +41,27 @@ def audience(*, agents: Iterable[UUID | None] = (), queue: UUID | None = None) -
     return sorted(words)
 
 
-async def append_events(connection: Connection, events: Sequence[NewEvent]) -> int:
-    """Writes them in this order; the last thing a transaction does. Returns the highest id, 0 for none."""
+async def lock_events(connection: Connection) -> int:
+    """The log is this transaction's until it ends. Returns the newest id: those appended are counted on from it."""
+    return int(await connection.fetchval(f"SELECT pg_advisory_xact_lock($1), {LAST_ID}", EVENTS, column=1))
+
+
+async def append_events(connection: Connection, events: Sequence[NewEvent], *, after: int | None = None) -> int:
+    """Writes them in this order; the last thing a transaction does. Returns the highest id, 0 for none.
+
+    `after`: what `lock_events` said, where the caller has locked the log already.
+    """
     if not events:
         return 0
     rows = [(e.type, list(e.audience), _encoder.encode(e.data).decode()) for e in events]
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", EVENTS)
-    await connection.copy_records_to_table("event", records=rows, columns=("type", "audience", "data"))
-    return int(await connection.fetchval("SELECT currval(pg_get_serial_sequence('event', 'id'))"))
+    newest = await lock_events(connection) if after is None else after
+    await connection.copy_records_to_table("event", records=rows, columns=COLUMNS)
+    return newest + len(rows)
+
+
+async def prepare_events(connection: Connection) -> None:
+    """Has the server know the statements of `append_events`."""
+    await connection.copy_records_to_table("event", records=[], columns=COLUMNS)
 
 
 class StoredEvent(NamedTuple):

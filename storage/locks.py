@@ -12,6 +12,8 @@ class Lock(IntEnum):
     WORKER = 7302
     FETCHER = 7303
     ROLE = 7304
+    BULK_LANE = 7305
+    BULK_WORKER = 7306
 
 
 class Role(IntEnum):
@@ -22,6 +24,8 @@ class Role(IntEnum):
     PARTITIONS = 3
     DEMO = 4
     DEDUP = 5
+    TIDY = 6
+    RETENTION = 6
 
 
 EVENTS = 730_100_000_001

@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",
     "huge_pages": "off",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",

@@ -35,22 +35,39 @@ SELECT key FROM fresh
 INSERT INTO channel_mark (channel_id, mark) VALUES ($1, $2)
 ON CONFLICT (channel_id) DO UPDATE SET mark = excluded.mark, at = now()
 
--- name: take
--- The next entries of the lanes in hand, live before status before bulk, oldest first.
+-- name: take_live
+-- The next live entries of the lanes in hand, oldest first.
 -- $1 lanes, $2 limit, $3 the id below which nothing was left when last looked at all (dead rows of a work list pile up
 -- behind a long transaction elsewhere; starting above them keeps this quick). Uses journal_todo_class_entry_id_idx.
+SELECT t.entry_id, t.lane, 0 AS class, t.attempts, t.replay, j.channel_id, j.received_at, j.silent, j.request, j.body,
+    j.blob
+FROM (
+    SELECT entry_id, lane, attempts, replay FROM journal_todo
+    WHERE class = 0 AND lane = ANY ($1::smallint[]) AND entry_id >= $3
+    ORDER BY entry_id LIMIT $2
+) AS t
+LEFT JOIN journal AS j ON j.id = t.entry_id
+ORDER BY t.entry_id
+
+-- name: take_bulk
+-- The same of statuses, then of bulk. Parameters and index as above.
 SELECT t.entry_id, t.lane, t.class, t.attempts, t.replay, j.channel_id, j.received_at, j.silent, j.request, j.body, j.blob
 FROM (
     SELECT entry_id, lane, class, attempts, replay FROM journal_todo
-    WHERE lane = ANY ($1::smallint[]) AND entry_id >= $3
+    WHERE class > 0 AND lane = ANY ($1::smallint[]) AND entry_id >= $3
     ORDER BY class, entry_id LIMIT $2
 ) AS t
 LEFT JOIN journal AS j ON j.id = t.entry_id
 ORDER BY t.class, t.entry_id
 
+-- name: live_waiting
+-- The oldest live entry of each of these lanes. $1 lanes. Uses journal_todo_class_entry_id_idx.
+SELECT lane, min(entry_id) AS entry_id FROM journal_todo WHERE class = 0 AND lane = ANY ($1::smallint[]) GROUP BY lane
+
 -- name: note_attempt
--- Which entries this worker takes in hand, before it does. $1 worker, $2 entries.
-INSERT INTO journal_attempt (worker, entry_ids) VALUES ($1, $2) RETURNING id
+-- Which entries this worker takes in hand, before it does; with an id that those of the batch are counted on from
+-- (storage/ids.py). $1 worker, $2 entries.
+INSERT INTO journal_attempt (worker, entry_ids) VALUES ($1, $2) RETURNING id, uuidv7() AS seed
 
 -- name: suspects
 -- Batches whose worker is gone: their entries carry one unclean death more, the notes go. $1 ids of living workers.
@@ -71,8 +88,23 @@ UPDATE journal_todo SET attempts = attempts - 1
 WHERE entry_id = ANY ($2::bigint[]) AND attempts > 0 AND NOT EXISTS (SELECT FROM mine)
 
 -- name: finish
--- Takes entries off the work list; their results follow by COPY. $1 entries.
+-- Takes entries off the work list, and the note of the attempt. $1 entries, $2 note or null.
+WITH noted AS (
+    DELETE FROM journal_attempt WHERE id = $2::bigint
+)
 DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
+
+-- name: finish_and_lock
+-- The same, then the lock of the event log (storage/events.py, 730100000001 there): one round trip. Returns the newest
+-- event's id. The condition is worked out before the columns, so that nothing is deleted while the log is locked.
+WITH noted AS (
+    DELETE FROM journal_attempt WHERE id = $2::bigint RETURNING id
+), done AS (
+    DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[]) RETURNING entry_id
+)
+SELECT pg_advisory_xact_lock(730100000001),
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0) AS event_id
+WHERE (SELECT count(*) FROM noted) + (SELECT count(*) FROM done) >= 0
 
 -- name: forget_results
 -- Before the new results of entries that are processed again. $1 entries.

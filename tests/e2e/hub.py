@@ -25,7 +25,18 @@ class Hub:
 
     url: str
     env: dict[str, str]
+    log: Path
     process: asyncio.subprocess.Process
+
+    @classmethod
+    async def start(cls, url: str, env: dict[str, str], log: Path) -> Hub:
+        return cls(url, env, log, await _run(env, log))
+
+    async def start_again(self) -> None:
+        """After the process was killed."""
+        await self.process.wait()
+        self.process = await _run(self.env, self.log)
+        await _ready(self)
 
     async def run(self, *args: str, stdin: bytes = b"") -> str:
         """Stdout of a command that must succeed."""
@@ -67,32 +78,35 @@ async def running(**settings: str) -> AsyncIterator[Hub]:
         "DEMO": "0",
         **settings,
     }
-    with (folder / "hub.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "main.py", "run", cwd=ROOT, env=env, stdout=log, stderr=log
-        )
-    hub = Hub(f"http://127.0.0.1:{port}", env, process)
+    hub = await Hub.start(f"http://127.0.0.1:{port}", env, folder / "hub.log")
     try:
-        await _ready(hub, folder / "hub.log")
+        await _ready(hub)
         yield hub
-        process.terminate()
-        assert await asyncio.wait_for(process.wait(), 40) == 0, (folder / "hub.log").read_text()[-4000:]
+        hub.process.terminate()
+        assert await asyncio.wait_for(hub.process.wait(), 40) == 0, hub.log.read_text()[-4000:]
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        if hub.process.returncode is None:
+            hub.process.kill()
+            await hub.process.wait()
             with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
                 os.kill(int((folder / "data/postgres/postmaster.pid").read_text().splitlines()[0]), 3)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _ready(hub: Hub, log: Path) -> None:
+async def _run(env: dict[str, str], log: Path) -> asyncio.subprocess.Process:
+    with log.open("ab") as out:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "main.py", "run", cwd=ROOT, env=env, stdout=out, stderr=out
+        )
+
+
+async def _ready(hub: Hub) -> None:
     async with aiohttp.ClientSession() as http:
         for _ in range(300):
-            assert hub.process.returncode is None, log.read_text()[-4000:]
+            assert hub.process.returncode is None, hub.log.read_text()[-4000:]
             with contextlib.suppress(aiohttp.ClientError):
                 async with http.get(f"{hub.url}/readyz") as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.2)
-    raise AssertionError("the hub did not become ready: " + log.read_text()[-4000:])
+    raise AssertionError("the hub did not become ready: " + hub.log.read_text()[-4000:])

@@ -280,6 +280,7 @@ def environment(data_dir: Path, port: int) -> dict[str, str]:
         "HUB_PORT": str(port),
         "HUB_DISK_RESERVE_MB": "0",
         "HUB_LOG_FORMAT": "json",
+        "HUB_WORKER_PROCESSES": "0",  # what is to be killed is started here
         "HUB_LANE_SESSIONS": "1",  # one lane owner a process: what dies with it can be counted
         "DEMO": "0",
     }

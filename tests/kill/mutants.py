@@ -59,7 +59,7 @@ MUTANTS = {
     "greedy-workers": Mutant(
         "a new worker gets its share of lanes",
         "router/lanes.py",
-        "ceil(LANES / max(1, len(self.living)))",
+        "ceil(LANES / max(1, equals))",
         "LANES or ceil(1)",
         "tests/kill/test_lanes.py",
         "with their share",
@@ -74,7 +74,7 @@ MUTANTS = {
     ),
     "deaths-not-counted": Mutant(
         "P5: an entry that kills its worker ends in quarantine",
-        "router/worker.py",
+        "router/owner.py",
         "DEATHS = 3",
         "DEATHS = 30",
         "tests/kill/test_poison.py::test_an_entry_that_kills",

@@ -33,6 +33,7 @@ class Pipe:
     writer: JournalWriter
     channel: Channel
     worker: Worker
+    channels: Channels
 
     async def give(self, *bodies: bytes | dict[str, Any]) -> list[bool]:
         """One after the other; tells which were new. Waits until all are understood."""
@@ -100,7 +101,7 @@ async def flowing(
         async with asyncio.timeout(10):
             while not writer.connected:
                 await asyncio.sleep(0.01)
-        yield Pipe(store, writer, _channel(channels, channel_id), worker)
+        yield Pipe(store, writer, _channel(channels, channel_id), worker, channels)
         for task in running:
             task.cancel()
 

@@ -33,7 +33,7 @@ async def pipe(store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[P
         async with store.pool.acquire() as connection:
             channel_id, _ = await add_channel(connection, store.vault, connector="plain_pbx", name="P", values={})
             await connection.execute("INSERT INTO queue (name, is_default) VALUES ('Входящие', true)")
-        channels = found.worker._channels
+        channels = found.channels
         await channels.refresh()
         channel = channels.get(channel_id)
         assert channel is not None
@@ -114,8 +114,8 @@ async def test_the_same_id_on_two_channels_is_two_calls(pipe: Pipe, store: Store
     """Ids are a channel's own: two PBXs may number alike, also within one batch."""
     async with store.pool.acquire() as connection:
         other_id, _ = await add_channel(connection, store.vault, connector="plain_pbx", name="Q", values={})
-    await pipe.worker._channels.refresh()
-    first, other = pipe.channel, pipe.worker._channels.get(other_id)
+    await pipe.channels.refresh()
+    first, other = pipe.channel, pipe.channels.get(other_id)
     assert other is not None
     payload = Payload(body=body(told("A", "ringing", client=PHONE)))
     entries = [to_entry(c, payload, c.connector.peek(payload, c.settings)) for c in (first, other)]

@@ -11,7 +11,7 @@ import pytest
 
 from config.errors import BadPayload
 from connectors.base import Class
-from router import worker as worker_module
+from router import owner as owner_module
 from storage.journal import INLINE_BYTES, NewEntry, unique_key
 from storage.store import Store
 from tests.pipeline.pipe import CHAT, Pipe, edited, flowing, membership, message, reaction
@@ -90,8 +90,8 @@ async def test_messages_of_one_second_keep_their_order(pipe: Pipe) -> None:
 
 async def test_live_before_bulk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Live messages pass an archive that came before them; the archive keeps its own order meanwhile and after."""
-    monkeypatch.setattr(worker_module, "BATCH", 20)
-    monkeypatch.setattr(worker_module, "BULK_BATCH", 10)
+    monkeypatch.setattr(owner_module, "BATCH", 20)
+    monkeypatch.setattr(owner_module, "BULK_BATCH", 10)
     async with flowing(store, working=False) as pipe:
         await pipe.together([message(n, f"old {n}") for n in range(1, 401)], klass=Class.BULK)
         await pipe.together([message(n, f"now {n}", chat=CHAT + 1) for n in range(501, 551)])

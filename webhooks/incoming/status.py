@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,13 +14,23 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from config.settings import Settings
 from storage.db import DATABASE_ERRORS
 from storage.journal import JournalWriter
+from storage.locks import Lock
 from storage.store import Store
 
 DISK_S = 5.0
 
 LAG = """
-SELECT coalesce(extract(epoch FROM now() - min(j.received_at)), 0)::float8 AS lag_s, count(*) AS waiting
-FROM (SELECT entry_id FROM journal_todo ORDER BY class, entry_id LIMIT 1000) AS t JOIN journal AS j ON j.id = t.entry_id
+SELECT coalesce(extract(epoch FROM now() - min(coalesce(j.received_at, k.received_at))), 0)::float8 AS lag_s,
+    count(*) AS waiting
+FROM (SELECT entry_id FROM journal_todo ORDER BY class, entry_id LIMIT 1000) AS t
+LEFT JOIN journal AS j ON j.id = t.entry_id LEFT JOIN journal_kept AS k ON k.id = t.entry_id
+"""
+
+
+OWNED = """
+SELECT count(*) AS lanes, count(DISTINCT pid) AS owners FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1 AND objsubid = 2 AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
@@ -47,11 +56,6 @@ class EngineSight(Protocol):
     def state(self) -> object: ...
 
 
-class Lanes(Protocol):
-    lanes: int
-    processed: int
-
-
 class Status:
     """One process's view of itself."""
 
@@ -59,13 +63,12 @@ class Status:
         self._engines = engines
         self._store: Store | None = None
         self._writer: JournalWriter | None = None
-        self.workers: Sequence[Lanes] = ()
         self.draining = False
         self._registry = CollectorRegistry()
         self._lag = Gauge("hub_lane_lag_seconds", "Age of the oldest entry that waits", registry=self._registry)
         self._waiting = Gauge("hub_lane_waiting", "Entries that wait, counted to 1000", registry=self._registry)
-        self._lanes = Gauge("hub_lanes", "Lanes of this process", registry=self._registry)
-        self._processed = Gauge("hub_entries_processed", "Entries done by this process", registry=self._registry)
+        self._lanes = Gauge("hub_lanes_owned", "Live lanes that a worker has, of 256", registry=self._registry)
+        self._owners = Gauge("hub_lane_owners", "Live owners of lanes, of all workers", registry=self._registry)
         self._up = Gauge("hub_started_at_seconds", "Unix time of the start", registry=self._registry)
         self._up.set(time.time())
 
@@ -110,10 +113,11 @@ class Status:
                 row = await self._store.pool.fetchrow(LAG, timeout=3)
                 self._lag.set(row["lag_s"] if row else 0)
                 self._waiting.set(row["waiting"] if row else 0)
+                row = await self._store.pool.fetchrow(OWNED, Lock.LANE, timeout=3)
+                self._lanes.set(row["lanes"] if row else 0)
+                self._owners.set(row["owners"] if row else 0)
             except DATABASE_ERRORS:
                 self._lag.set(float("nan"))
-        self._lanes.set(sum(worker.lanes for worker in self.workers))
-        self._processed.set(sum(worker.processed for worker in self.workers))
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
