@@ -11,7 +11,8 @@ from bench.figures import Figure, Plan, quantile, spread
 from bench.language import vocabulary
 from bench.warehouse import warehouse
 from storage.db import Pool, make_pool
-from storage.interactions import InteractionFilter, search_interactions
+from storage.interactions import InteractionFilter
+from storage.search import search_interactions
 
 PAGE = 50
 RANKS = {"frequent": (0, 80), "medium": (80, 3000), "rare": (3000, 40_000), "phrase": (20, 26)}

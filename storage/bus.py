@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 log = structlog.get_logger()
 PREFIX = "hub:"
 GATHER_S = 0.003
-"""Wake-ups to other processes wait so long for company: under load one publishing serves many commits."""
+"""After a publishing the next one waits so long for company: under load one serves many commits."""
 
 
 class Topic(StrEnum):
@@ -122,13 +122,13 @@ class Bus:
     async def _publish(self, client: Redis) -> None:
         while _goes_on():
             await self._flush.wait()
-            await asyncio.sleep(GATHER_S)
             self._flush.clear()
             outgoing, self._outgoing = self._outgoing, {}
             async with client.pipeline(transaction=False) as pipeline:
                 for topic, value in outgoing.items():
                     pipeline.publish(PREFIX + topic, value)
                 await pipeline.execute()
+            await asyncio.sleep(GATHER_S)
 
 
 def _goes_on() -> bool:

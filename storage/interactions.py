@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from storage.db import Pool
-from storage.reading import EARLIEST, INT8_MAX, INT8_MIN, LAST_ID, LATEST, NO_ID, fetch_planned, scoped, walked
+from storage.reading import EARLIEST, INT8_MAX, INT8_MIN, LAST_ID, LATEST, NO_ID, fetch_planned, walked
 
 BODY_KEYS = ("sender", "recipients", "attachments", "subject", "html", "quoted", "call", "error", "reactions", "meta")
 Key = tuple[datetime, int, UUID]
@@ -61,12 +61,15 @@ class InteractionFilter(msgspec.Struct, frozen=True, kw_only=True):
     direction: str | None = None
 
 
+SHOWN = """SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
+       coalesce(k.card_id, i.contact_id) AS contact_id, i.identity_id, i.agent_id, i.external_id, i.reply_to,
+       i.sent_at, i.text, i.body, i.state, i.edited_at, i.deleted_at, i.replayed"""
+"""Columns of what `to_item` reads: row i an interaction, row k its contact."""
+
 # Inner part of every list: one driver row (a conversation, a member of a card, a channel) leads into the index
 # (driver, order_at, seq, id), so that a page costs the same in a stream of any length.
 _PAGE = """
-SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
-       coalesce(k.card_id, i.contact_id) AS contact_id, i.identity_id, i.agent_id, i.external_id, i.reply_to,
-       i.sent_at, i.text, i.body, i.state, i.edited_at, i.deleted_at, i.replayed
+{shown}
 FROM ({drivers}) AS d CROSS JOIN LATERAL (
   SELECT * FROM interaction AS i
   WHERE i.{column} = d.id AND (i.order_at, i.seq, i.id) > ($2::timestamptz, $3::bigint, $4::uuid)
@@ -79,15 +82,20 @@ FROM ({drivers}) AS d CROSS JOIN LATERAL (
 LEFT JOIN contact AS k ON k.id = i.contact_id
 ORDER BY i.order_at ASC, i.seq ASC, i.id ASC LIMIT $5
 """
-_MEMBERS = "SELECT m.id FROM contact AS m WHERE m.card_id = (SELECT n.card_id FROM contact AS n WHERE n.id = $7)"
+MEMBERS = "SELECT m.id FROM contact AS m WHERE m.card_id = (SELECT n.card_id FROM contact AS n WHERE n.id = $7)"
 
 
 def _page(column: str, drivers: str) -> str:
-    return _PAGE.replace("{column}", column).replace("{drivers}", drivers).replace("{members}", _MEMBERS)
+    return (
+        _PAGE.replace("{column}", column)
+        .replace("{drivers}", drivers)
+        .replace("{members}", MEMBERS)
+        .replace("{shown}", SHOWN)
+    )
 
 
 _BY_CONVERSATION = walked(_page("conversation_id", "SELECT $8::uuid AS id"))
-_BY_CONTACT = walked(_page("contact_id", _MEMBERS))
+_BY_CONTACT = walked(_page("contact_id", MEMBERS))
 _BY_CHANNEL = walked(_page("channel_id", "SELECT h.id FROM channel AS h WHERE $6::uuid IS NULL OR h.id = $6"))
 _BY_VIEWER = walked(
     _page("conversation_id", "SELECT unnest($11::uuid[]) AS id").replace(
@@ -137,47 +145,6 @@ async def list_interactions(
         wanted.kind,
         wanted.direction,
         *more,
-    )
-
-
-# Newest by arrival, which is the order of the partitions: a frequent word stops after one page of the newest
-# partition's primary key, a rare one is found by the GIN index and sorted. Words that Russian drops ("не", "и") are
-# looked for as they are; both at once (`||`) would void a minus: what one form excludes, the other lets in.
-_SEARCH = scoped(
-    """
-SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
-       coalesce(k.card_id, i.contact_id) AS contact_id, i.identity_id, i.agent_id, i.external_id, i.reply_to,
-       i.sent_at, i.text, i.body, i.state, i.edited_at, i.deleted_at, i.replayed
-FROM interaction AS i LEFT JOIN contact AS k ON k.id = i.contact_id
-WHERE i.search @@ CASE WHEN numnode(websearch_to_tsquery('russian', $2)) > 0 THEN websearch_to_tsquery('russian', $2)
-                       ELSE websearch_to_tsquery('simple', $2) END
-  AND i.id < $3::uuid
-  AND ($5::uuid IS NULL OR i.channel_id = $5)
-  AND ($6::uuid IS NULL OR i.contact_id IN ({members}))
-  AND ($7::uuid IS NULL OR i.conversation_id = $7)
-  AND ($8::text IS NULL OR i.kind = $8) AND ($9::text IS NULL OR i.direction = $9)
-  AND {interaction_visible}
-ORDER BY i.id DESC LIMIT $4
-""".replace("{members}", _MEMBERS.replace("$7", "$6"))
-)
-
-
-async def search_interactions(
-    pool: Pool, viewer: UUID | None, text: str, wanted: InteractionFilter, *, before: UUID | None, limit: int
-) -> list[asyncpg.Record]:
-    """Those whose text has the words, newest first. `text` in web search syntax: quotes, `or`, a leading minus."""
-    return await fetch_planned(
-        pool,
-        _SEARCH,
-        viewer,
-        text,
-        before or LAST_ID,
-        limit,
-        wanted.channel,
-        wanted.contact,
-        wanted.conversation,
-        wanted.kind,
-        wanted.direction,
     )
 
 

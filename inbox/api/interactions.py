@@ -10,13 +10,8 @@ import msgspec
 from config.errors import BadRequest
 from inbox.api.lists import Aware, Int8, Page, Walk, to_page
 from inbox.api.routes import Ctx, Routes
-from storage.interactions import (
-    InteractionFilter,
-    InteractionItem,
-    list_interactions,
-    search_interactions,
-    to_item,
-)
+from storage.interactions import InteractionFilter, InteractionItem, list_interactions, to_item
+from storage.search import search_interactions
 
 routes = Routes("interactions")
 Word = Annotated[str, msgspec.Meta(max_length=40)]

@@ -89,3 +89,21 @@ async def test_search_finds_words_newest_first(world: World) -> None:
     assert [i["id"] for i in await world.api.walk("/interactions?q=заказ -казань")] == [ids[1], ids[0]]
     assert (await world.api.get("/interactions?q=заказ&limit=1")).body["next"] is not None
     assert await world.api.walk(f"/interactions?q=заказ&conversation={await world.talk()}") == []
+
+
+async def test_search_reaches_back(world: World) -> None:
+    """What arrived years ago is found behind what is new, each once, also where a page begins with one and ends with the other."""
+    conversation = await world.new_conversation(await world.new_contact())
+    await world.store.pool.execute(
+        "CREATE TABLE interaction_p2023 PARTITION OF interaction"
+        " FOR VALUES FROM ('01850000-0000-0000-0000-000000000000') TO ('018d0000-0000-0000-0000-000000000000')"
+    )
+    new = [str(await world.new_interaction(conversation, START, text=f"заказ {n}")) for n in range(5)]
+    await world.store.pool.execute(
+        "INSERT INTO interaction (id, order_at, kind, direction, channel_id, conversation_id, contact_id, received_at, text)"
+        " SELECT ('0186' || substr(id::text, 5))::uuid, order_at, kind, direction, channel_id, conversation_id,"
+        " contact_id, received_at, text FROM interaction"
+    )
+    old = ["0186" + id_[4:] for id_ in new]
+    found = await world.api.walk("/interactions?q=заказ")
+    assert [item["id"] for item in found] == [*reversed(new), *reversed(old)]
