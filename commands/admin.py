@@ -19,6 +19,7 @@ from storage.engines.embedded import Addresses, joined
 from storage.journal import SQL as JOURNAL
 from storage.journal import replay as replay_entries
 from storage.migrate import current_revision, head_revision, migrate
+from storage.partitions import stray_partitions
 from storage.store import Store, open_store
 from storage.tokens import create_token
 from webhooks.incoming.status import free_bytes
@@ -124,6 +125,12 @@ async def _look(store: Store, addresses: Addresses) -> list[str]:
     count = await store.pool.fetchval("SELECT count(*) FROM journal_result WHERE state IN ('failed', 'quarantined')")
     if count:
         problems.append(f"journal: {count} entries failed; see them in the journal, then `main.py replay --failed`")
+    async with store.pool.acquire(timeout=10) as connection:
+        strays = await stray_partitions(connection)
+    if strays:
+        problems.append(
+            f"partitions out but not dropped: {', '.join(strays)}; a transaction is open, or it was by hand"
+        )
     client = Redis.from_url(addresses.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         await client.ping()

@@ -18,9 +18,10 @@ from connectors.base import IDENTITY_KINDS
 from connectors.items import Item
 from router import calls, frames, logbook, matching, parts, threads
 from router.directory import Directory
+from router.outbound import echoes
 from router.outbound.receipts import Receipt, apply_receipts
 from router.understand import order_at
-from router.work import STREAM_KINDS, Entry, Key, Result, Thread, Work
+from router.work import STREAM_KINDS, Entry, Key, Result, Work
 from storage.db import Connection, RawConnection
 from storage.events import NewEvent, append_events, audience
 from storage.ids import ids_after
@@ -29,11 +30,6 @@ from storage.queries import load
 JOURNAL = load("journal")
 STREAM = load("stream")
 BACKWARDS = timedelta(days=7)
-PARTICIPANTS = """
-SELECT conversation_id, agent_id FROM conversation_participant
-WHERE conversation_id = ANY ($1::uuid[]) AND last_at > now() - interval '30 days'
-"""
-
 DONE = "SELECT entry_id, interactions FROM journal_result WHERE entry_id = ANY ($1::bigint[]) AND state = 'done'"
 
 
@@ -189,12 +185,16 @@ async def _stream(
     """Items that become interactions of their own."""
     await _adopt_edits(connection, todo)
     await _join_parts(connection, todo, ids)
-    told = await calls.by_call(connection, [w for w, _ in todo.stream if w.item.kind == "call"]) if todo.stream else []
+    told = await calls.by_call(connection, [w for w, _ in todo.stream if w.item.kind == "call"])
     leads = [call.lead for call in told]
     plain = [(work, index) for work, index in todo.stream if work.item.kind != "call"]
+    ours = await echoes.adopt(connection, [work for work, _ in plain])
     new, known = await logbook.claim(connection, plain + [(work, 0) for work in leads])
     again = [work for work in known if work.entry.replay and work.item.kind != "call"]
     changed = await logbook.rewrite(connection, again, replayed=True) if again else []
+    new, echoed, receipts = echoes.heard(new, ours)
+    known += echoed
+    todo.receipts += receipts
     todo.stream = [(work, 0) for work in new]
     new.sort(key=lambda w: w.entry.id)
     named = [w for w in known if w.item.kind == "call" and w.item.call is not None and w.item.call.client]
@@ -204,8 +204,7 @@ async def _stream(
     await threads.write(connection, touched)
     for work in [*new, *known]:
         work.result.interactions.append(work.interaction_id)
-    participants = await _participants(connection, touched)
-    events = [frames.created(work, participants.get(_thread(work).id, ())) for work in new]
+    events = [frames.created(work) for work in new]
     if told:
         events += await _calls(connection, told, directory, now)
     return events + await _changed(connection, "interaction.edited", changed, ("text",))
@@ -228,19 +227,6 @@ async def _calls(
                 work.result.interactions.append(call.lead.interaction_id)
     await calls.claim_aliases(connection, told)
     return await calls.write(connection, told, directory, now)
-
-
-def _thread(work: Work) -> Thread:
-    assert work.thread is not None
-    return work.thread
-
-
-async def _participants(connection: Connection, touched: Sequence[Thread]) -> dict[UUID, list[UUID]]:
-    old = [t.id for t in touched if not t.is_new]
-    found: dict[UUID, list[UUID]] = {}
-    for row in await connection.fetch(PARTICIPANTS, old) if old else ():
-        found.setdefault(row["conversation_id"], []).append(row["agent_id"])
-    return found
 
 
 async def _adopt_edits(connection: Connection, todo: _Sorted) -> None:

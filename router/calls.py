@@ -65,6 +65,8 @@ def _ids(work: Work) -> list[str]:
 
 async def by_call(connection: Connection, works: Sequence[Work]) -> list[CallWork]:
     """Items by call: ids and aliases of one call, told in this batch or before, are one. The lead gets the call's id."""
+    if not works:
+        return []
     wanted = sorted({(w.channel.id, i) for w in works for i in _ids(w)})
     rows = await connection.fetch(SQL.known, [c for c, _ in wanted], [i for _, i in wanted])
     known: dict[tuple[UUID, str], str] = {(row["channel_id"], row["id"]): row["call_id"] for row in rows}

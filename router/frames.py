@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -65,7 +64,7 @@ class Created(msgspec.Struct, omit_defaults=True, kw_only=True):
     replayed: bool = False
 
 
-def created(work: Work, participants: Iterable[UUID]) -> NewEvent:
+def created(work: Work) -> NewEvent:
     """A new item of the stream, with its conversation as the batch leaves it."""
     thread, known, item = work.thread, work.known, work.item
     assert thread is not None
@@ -94,7 +93,7 @@ def created(work: Work, participants: Iterable[UUID]) -> NewEvent:
     )
     data = Created(interaction=frame, conversation=conversation(thread, known.card.id, known.card.name))
     data.replayed = not work.entry.fresh
-    words = audience(agents=(thread.assignee_id, known.card.owner_id, *participants), queue=thread.queue_id)
+    words = audience(agents=(thread.assignee_id, known.card.owner_id, *thread.participants), queue=thread.queue_id)
     return NewEvent("interaction.created", words, data)
 
 

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 
 from config.errors import HubError
 from router.channels import Channels
-from router.sweeps import StaleParts, clean_up, find_doubles, make_partitions, rotate_keys, tell_silence
+from router.sweeps import StaleParts, clean_up, find_doubles, make_partitions, remove_old, rotate_keys, tell_silence
 from router.understand import place
 from storage.db import DATABASE_ERRORS
 from storage.store import Store
@@ -70,6 +70,7 @@ class Jobs:
             Job("clean_up", partial(clean_up, store, stale_parts), frozenset({30})),
             Job("doubles", partial(find_doubles, store), frozenset({40})),
             Job("dedup_rotation", partial(rotate_keys, store), frozenset({50}), frozenset(range(3, 60, 10))),
+            Job("retention", partial(remove_old, store, set[str]()), frozenset({0}), frozenset(range(7, 60, 10))),
             *more,
         )
         self._failing: set[str] = set()

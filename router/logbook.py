@@ -41,6 +41,7 @@ COLUMNS = (
 RESULT_COLUMNS = ("entry_id", "state", "interactions", "detail")
 Ref: TypeAlias = tuple[UUID, str, str, str]
 Claim: TypeAlias = tuple[Work, Ref]
+MAX_REACTIONS = 20
 BODY_KEYS = ("sender", "recipients", "quoted", "html", "subject", "call", "meta")
 
 
@@ -241,13 +242,18 @@ async def delete(connection: Connection, works: Sequence[Work]) -> list[asyncpg.
 
 
 async def react(connection: Connection, works: Sequence[Work]) -> list[asyncpg.Record]:
-    """Reactions put or taken back; of one person's on one message the last counts."""
-    last: dict[tuple[UUID, str], str | None] = {}
+    """Reactions put or taken back; of what is told of one person's on one message the last counts."""
+    said: dict[UUID, dict[str, list[str] | None]] = {}
     for work in works:
         who = work.item.sender.value if work.item.sender is not None else "?"
-        emoji = None if work.item.meta.get("action") == "remove" else str(work.item.meta.get("emoji") or "?")[:32]
-        last[(work.interaction_id, who)] = emoji
-    changed: list[asyncpg.Record] = []
-    for (interaction_id, who), emoji in sorted(last.items(), key=lambda entry: entry[0]):
-        changed += await connection.fetch(SQL.react, [interaction_id], [who], [emoji])
-    return changed
+        said.setdefault(work.interaction_id, {})[who.replace("\x00", "")] = _reactions(work.item) or None
+    ids = sorted(said)
+    return await connection.fetch(SQL.react, ids, [said[i] for i in ids]) if ids else []
+
+
+def _reactions(item: Item) -> list[str]:
+    """All of this person's on the message. Where the connector does not tell all, one takes the place of another."""
+    every = item.meta.get("reactions")
+    if not isinstance(every, list):
+        every = [] if item.meta.get("action") == "remove" else [item.meta.get("emoji") or "?"]
+    return [str(one).replace("\x00", "")[:64] for one in every[:MAX_REACTIONS]]

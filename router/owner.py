@@ -30,7 +30,8 @@ from router.understand import place, understand, understand_heavy
 from router.warm import warm
 from router.work import Entry, Result
 from storage.bus import Topic
-from storage.db import DATABASE_ERRORS, LOCK_HOLDER, RawConnection, connect, is_about_data
+from storage.db import DATABASE_ERRORS, LOCK_HOLDER, Pool, RawConnection, connect, is_about_data
+from storage.kept import kept_rows
 from storage.queries import load
 from storage.store import Store
 
@@ -79,10 +80,10 @@ class Owner:
         self._sort = sort
         self._pace = pace or Pace()
         self._signal = store.bus.signal(Topic.TODO)
-        self._floor = 0
-        self._floor_at = 0.0
-        self._passed = False
-        self._noted: tuple[int, list[int]] | None = None
+        self._floors = _nowhere()
+        self._floors_at = 0.0
+        self._session_of: int | None = None
+        self._in_hand: list[int] = []
 
     async def run(self) -> None:
         """Reconnects for ever; on any error all work in memory is thrown away and taken again."""
@@ -101,46 +102,46 @@ class Owner:
     async def _session(self) -> None:
         application = "hub worker" if self._sort == LIVE else "hub bulk"
         connection = await connect(self._store.url, application=application, settings=LOCK_HOLDER)
-        side: RawConnection | None = None
         try:
-            side = await connect(self._store.url, application="hub attempts")
             await self._channels.refresh()
-            if self._noted is not None:
-                await side.execute(SQL.absolve, *self._noted)
-                self._noted = None
+            await self._absolve(connection)
             # Not before: an absolution lost with the next restart would leave the note of a death.
-            await side.execute("SET synchronous_commit = off")
+            await connection.execute("SET synchronous_commit = off")
             await warm(connection)
             lanes = Lanes(connection, self._sort)
+            self._session_of = lanes.worker
             await lanes.join()
             log.info("worker_up", worker=lanes.worker, lanes=self._sort.lane.name)
-            self._floor = 0
-            await self._work(connection, side, lanes)
+            self._floors = _nowhere()
+            await self._work(connection, lanes)
         except asyncio.CancelledError:
             # Told to stop is no death: the batch in hand is thrown away, or was committed and took its note along.
-            if side is not None and self._noted is not None:
-                connection.terminate()
-                with contextlib.suppress(*DATABASE_ERRORS):
-                    await side.execute(SQL.absolve, *self._noted, timeout=2)
+            with contextlib.suppress(*DATABASE_ERRORS):
+                await connection.close(timeout=2)
+                await self._absolve(self._store.pool)
             raise
         finally:
             connection.terminate()
-            if side is not None:
-                side.terminate()
 
-    async def _work(self, connection: RawConnection, side: RawConnection, lanes: Lanes) -> None:
+    async def _absolve(self, connection: RawConnection | Pool) -> None:
+        """What this owner left when its last session ended was no death."""
+        if self._session_of is not None:
+            await connection.execute(SQL.absolve, self._session_of, self._in_hand, timeout=2)
+        self._session_of, self._in_hand = None, []
+
+    async def _work(self, connection: RawConnection, lanes: Lanes) -> None:
         balanced_at = 0.0
         while True:
             began = time.monotonic()
             if began - balanced_at > SWEEP_S:
                 if await lanes.balance():
-                    self._floor = 0
+                    self._floors = _nowhere()
                 await connection.execute(SQL.suspects, lanes.living)
                 balanced_at = began
-            entries = await (self._live(connection, lanes) if self._sort == LIVE else self._bulk(connection, lanes))
-            if entries:
-                await self._process(connection, side, lanes.worker, entries)
-            await self._rest(len(entries), time.monotonic() - began)
+            rows = await (self._live(connection, lanes) if self._sort == LIVE else self._bulk(connection, lanes))
+            if rows:
+                await self._process(connection, rows)
+            await self._rest(len(rows), time.monotonic() - began)
 
     async def _rest(self, count: int, took_s: float) -> None:
         """Until the next look at the work list."""
@@ -153,74 +154,71 @@ class Owner:
         elif self._sort == LIVE and GATHER <= count < BATCH:
             await asyncio.sleep(GATHER_S)
 
-    async def _live(self, connection: RawConnection, lanes: Lanes) -> list[Entry]:
-        """The next live entries, in order. Every few seconds the whole list is looked at; between, only from where work
-        was last found: a commit that took longer than that is found by the next whole look.
+    async def _live(self, connection: RawConnection, lanes: Lanes) -> list[asyncpg.Record]:
+        """The next live entries, in order."""
+        floors = self._looked_from()
+        rows = await connection.fetch(SQL.take_live, lanes.held, BATCH, floors[Class.LIVE], lanes.worker)
+        self._raise_floors(rows)
+        if rows:
+            self._pace.live_at = time.monotonic()
+        return rows
+
+    async def _bulk(self, connection: RawConnection, lanes: Lanes) -> list[asyncpg.Record]:
+        """The next of the others, statuses first."""
+        floors = self._looked_from()
+        rows = await connection.fetch(
+            SQL.take_bulk, lanes.held, BULK_BATCH, floors[Class.STATUS], lanes.worker, floors[Class.BULK]
+        )
+        self._raise_floors(rows)
+        return [row for row in rows if row["ready"]]
+
+    def _looked_from(self) -> dict[int, int]:
+        """Every few seconds the whole list is looked at; between, only from where work was last found: a commit that took
+        longer than that is found by the next whole look.
         """
-        if time.monotonic() - self._floor_at > FLOOR_S:
-            self._floor, self._floor_at = 0, time.monotonic()
-        rows = await connection.fetch(SQL.take_live, lanes.held, BATCH, self._floor)
-        if not rows:
-            return []
-        self._pace.live_at = time.monotonic()
-        self._floor = max(self._floor, rows[0]["entry_id"] - 10 * BATCH)
-        return await self._entries(rows)
+        if time.monotonic() - self._floors_at > FLOOR_S:
+            self._floors, self._floors_at = _nowhere(), time.monotonic()
+        return self._floors
 
-    async def _bulk(self, connection: RawConnection, lanes: Lanes) -> list[Entry]:
-        """The next of the others, statuses first. One that follows a live entry of its lane waits for it: a report must
-        not be read before what it speaks of.
-        """
-        if time.monotonic() - self._floor_at > FLOOR_S:
-            self._floor, self._floor_at = 0, time.monotonic()
-        rows = await connection.fetch(SQL.take_bulk, lanes.held, BULK_BATCH, self._floor)
-        if self._passed and any(row["class"] > Class.STATUS for row in rows):
-            self._floor, self._floor_at, self._passed = 0, time.monotonic(), False
-            rows = await connection.fetch(SQL.take_bulk, lanes.held, BULK_BATCH, 0)
-        if not rows:
-            return []
-        self._floor = max(self._floor, min(row["entry_id"] for row in rows) - 10 * BATCH)
-        # A full batch says nothing of the classes after its last: some may wait below the floor, and go first in theirs.
-        full = len(rows) == BULK_BATCH and rows[-1]["class"] < Class.BULK
-        self._passed = self._floor > 0 and (self._passed or full)
-        live = {row["lane"]: row["entry_id"] for row in await connection.fetch(SQL.live_waiting, lanes.held)}
-        return await self._entries([row for row in rows if live.get(row["lane"], row["entry_id"]) >= row["entry_id"]])
+    def _raise_floors(self, rows: Sequence[asyncpg.Record]) -> None:
+        lowest: dict[int, int] = {}
+        for row in rows:
+            lowest.setdefault(row["class"], row["entry_id"])
+        for class_, entry_id in lowest.items():
+            self._floors[class_] = max(self._floors[class_], entry_id - 10 * BATCH)
 
-    async def _entries(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
-        """Those of them that may be done together."""
-        suspect = next((row for row in rows if row["attempts"]), None)
-        if suspect is not None:
-            rows = [next(row for row in rows if row["lane"] == suspect["lane"])]
-        return [await self._entry(row) for row in rows]
-
-    async def _entry(self, row: asyncpg.Record) -> Entry:
+    async def _entry(self, todo: asyncpg.Record, row: asyncpg.Record) -> Entry:
+        """`row`: the payload, of the journal or, if its partition is gone, of `journal_kept`."""
         body = row["body"] or b""
         if row["blob"]:
             try:
                 body = await self._store.blobs.read(row["blob"])
             except NotFound:
-                log.error("payload_blob_missing", journal_id=row["entry_id"])
+                log.error("payload_blob_missing", journal_id=todo["entry_id"])
         received_at = row["received_at"] or datetime.now(UTC)
         return Entry(
-            id=row["entry_id"],
-            lane=row["lane"],
-            klass=row["class"],
-            attempts=row["attempts"],
-            replay=row["replay"],
+            id=todo["entry_id"],
+            lane=todo["lane"],
+            klass=todo["class"],
+            attempts=todo["attempts"],
+            replay=todo["replay"],
             channel=self._channels.get(row["channel_id"]) if row["channel_id"] else None,
             received_at=received_at,
             silent=bool(row["silent"]),
             payload=to_payload(row["request"], body, received_at.timestamp()) if row["channel_id"] else Payload(),
-            fresh=not row["replay"] and not row["silent"] and datetime.now(UTC) - received_at < EFFECTS_AGE,
+            fresh=not todo["replay"] and not row["silent"] and datetime.now(UTC) - received_at < EFFECTS_AGE,
         )
 
-    async def _process(
-        self, connection: RawConnection, side: RawConnection, worker: int, entries: Sequence[Entry]
-    ) -> None:
-        ids = [e.id for e in entries]
-        row = await side.fetchrow(SQL.note_attempt, worker, ids)
-        assert row is not None
-        note = Note(row["id"], row["seed"])
-        self._noted = (note.id, ids)
+    async def _process(self, connection: RawConnection, rows: Sequence[asyncpg.Record]) -> None:
+        note = Note(rows[0]["note_id"], rows[0]["seed"])
+        suspect = next((row for row in rows if row["attempts"]), None)
+        if suspect is not None:
+            rows = [next(row for row in rows if row["lane"] == suspect["lane"])]
+            await connection.execute(SQL.note_only, note.id, rows[0]["entry_id"])
+        self._in_hand = [row["entry_id"] for row in rows]
+        missing = [row["entry_id"] for row in rows if row["channel_id"] is None]
+        kept = {row["id"]: row for row in await kept_rows(connection, missing)} if missing else {}
+        entries = [await self._entry(row, kept.get(row["entry_id"], row)) for row in rows]
         batch = await _alive(connection, self._understand(entries))
         try:
             outcome = await self._apply_again(connection, batch, note)
@@ -230,7 +228,7 @@ class Owner:
             await self._one_by_one(connection, entries, note)
         else:
             self._tell(outcome)
-        self._noted = None
+        self._in_hand = []
 
     async def _apply_again(self, connection: RawConnection, batch: Sequence[Understood], note: Note | None) -> Outcome:
         try:
@@ -282,6 +280,11 @@ class Owner:
             bus.notify(Topic.QUEUE)
         if outcome.media:
             bus.notify(Topic.MEDIA)
+
+
+def _nowhere() -> dict[int, int]:
+    """The ids by class below which there is no work, as far as is known."""
+    return dict.fromkeys(Class, 0)
 
 
 async def _alive(connection: RawConnection, work: Coroutine[Any, Any, T]) -> T:

@@ -71,9 +71,15 @@ class CallState(NamedTuple):
     idle_since: dict[UUID, datetime]
 
 
+# The call that asks may ring somebody already, and be known by another of its ids than the one it asks under.
 _BUSY = """
 SELECT e.agent_id FROM call c JOIN agent_extension e ON e.channel_id = c.channel_id AND e.extension = c.employee
 WHERE c.state <> 'finished' AND c.started_at > $1::timestamptz - interval '4 hours'
+  AND (c.channel_id, c.external_id) <> ($2, $3)
+  AND NOT EXISTS (
+    SELECT FROM external_ref AS r
+    WHERE r.channel_id = $2 AND r.kind = 'call' AND r.external_id = $3 AND r.version = ''
+      AND r.interaction_id = c.interaction_id)
 UNION
 SELECT agent_id FROM call_reservation WHERE agent_id IS NOT NULL AND until_at > $1 AND (channel_id, call_id) <> ($2, $3)
 """

@@ -4,7 +4,7 @@ claimed in PostgreSQL. Nothing here holds a lock for longer than a batch takes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,11 +14,12 @@ from router.channels import Channels
 from router.doubles import ids_since, new_cards, suggest_doubles
 from storage.bus import Topic
 from storage.db import Connection, connect
-from storage.events import NewEvent, append_events
+from storage.events import NewEvent, append_events, last_event_id
 from storage.journal import rotate_dedup
 from storage.locks import Lock, Role
-from storage.partitions import ensure_partitions
+from storage.partitions import ensure_partitions, newest_partition
 from storage.queries import load
+from storage.retention import SESSION, Removal, Removed, Terms
 from storage.store import Store
 
 log = structlog.get_logger()
@@ -59,13 +60,16 @@ _MOVE_CURSOR = """
 UPDATE workspace_setting SET value = jsonb_build_object('after', $1::uuid), updated_at = now() WHERE key = 'job:doubles'
 """
 
-# Each removes at most $1 rows. The newest event stays: the log's highest id must not be forgotten.
+# Each removes at most $1 rows.
 _OLD_EVENTS = """
 DELETE FROM event WHERE id = ANY (ARRAY(
-    SELECT oldest.id FROM (SELECT id, at FROM event ORDER BY id LIMIT $1) AS oldest
-    WHERE oldest.at < now() - interval '72 hours' AND oldest.id < (SELECT max(id) FROM event)
+    SELECT oldest.id FROM (SELECT id, at FROM event WHERE id >= $2 ORDER BY id LIMIT $1) AS oldest
+    WHERE oldest.at < now() - $3::interval AND oldest.id < (SELECT max(id) FROM event)
 ))
 """
+"""Those from $2 on: partitions before the newest go whole. The newest event stays: the log's highest id must not be
+forgotten."""
+
 _OLD_STATUSES = """
 DELETE FROM pending_status AS p USING (
     SELECT channel_id, external_id, status FROM pending_status WHERE at < now() - interval '1 day'
@@ -96,7 +100,6 @@ DELETE FROM web_session WHERE id IN (
 )
 """
 CLEANED: Sequence[tuple[str, str]] = (
-    ("event", _OLD_EVENTS),
     ("pending_status", _OLD_STATUSES),
     ("idempotency_key", _OLD_KEYS),
     ("web_session", _OLD_SESSIONS),
@@ -161,19 +164,56 @@ async def tell_silence(store: Store, channels: Channels) -> None:
 
 async def clean_up(store: Store, stale_parts: StaleParts | None = None) -> dict[str, int]:
     """Removes what is past its time, batch by batch. Returns how many rows of each table."""
-    removed: dict[str, int] = {}
+    async with store.pool.acquire(timeout=ACQUIRE_S) as connection:
+        events_from = await newest_partition(connection, "event", await last_event_id(connection))
+    kept_for = timedelta(hours=store.settings.keep_events_hours)
+    removed = {"event": await _clean(store, _OLD_EVENTS, events_from, kept_for)}
     for table, statement in CLEANED:
-        for _ in range(ROUNDS):
-            count = int((await store.pool.execute(statement, BATCH, timeout=ACQUIRE_S)).rpartition(" ")[2])
-            removed[table] = removed.get(table, 0) + count
-            if count < BATCH:
-                break
+        removed[table] = await _clean(store, statement)
     if stale_parts is not None:
         async with store.pool.acquire(timeout=ACQUIRE_S) as connection, connection.transaction():
             event_id = await stale_parts(connection)
         if event_id:
             store.bus.notify(Topic.EVENTS, event_id)
     return removed
+
+
+async def _clean(store: Store, statement: str, *more: object) -> int:
+    removed = 0
+    for _ in range(ROUNDS):
+        done = await store.pool.execute(statement, BATCH, *more, timeout=ACQUIRE_S)
+        count = int(done.rpartition(" ")[2])
+        removed += count
+        if count < BATCH:
+            break
+    return removed
+
+
+async def remove_old(store: Store, told: set[str] | None = None) -> Removed | None:
+    """Removes the partitions that are past their time. None: another process is at it. `told`: the names of those that
+    somebody's transaction holds, so that each is told of once.
+    """
+    connection = await connect(store.url, application="hub retention", settings=SESSION)
+    try:
+        # A lock of the session: taking partitions out is done between transactions.
+        if not await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", Lock.ROLE, Role.RETENTION):
+            return None
+        removed = await Removal(connection, store.blobs, Terms.of(store.settings), datetime.now(UTC)).run()
+    finally:
+        await connection.close(timeout=2)
+    if removed.partitions:
+        log.info("partitions_removed", names=removed.partitions, entries_kept=removed.copied)
+    if removed.forgotten or removed.files or removed.blobs:
+        log.info("leftovers_removed", entries=removed.forgotten, attachments=removed.files, blobs=removed.blobs)
+    _tell_held(removed.held, set() if told is None else told)
+    return removed
+
+
+def _tell_held(held: Mapping[str, str], told: set[str]) -> None:
+    for name in sorted(held.keys() - told):
+        log.warning("partition_held", name=name, why=held[name], next_try="with the next run")
+    told.intersection_update(held)
+    told.update(held)
 
 
 async def find_doubles(store: Store) -> int:

@@ -73,7 +73,7 @@ class Known:
 
 @dataclass(slots=True)
 class Thread:
-    """A conversation as the batch sees and changes it."""
+    """A conversation as the batch sees and changes it. `participants`: agents who took part in the last 30 days."""
 
     id: UUID
     channel_id: UUID
@@ -96,6 +96,7 @@ class Thread:
     previous_id: UUID | None = None
     subject: str = ""
     version: int = 0
+    participants: list[UUID] = field(default_factory=list)
     is_new: bool = False
     changed: bool = False
     assigned: bool = False

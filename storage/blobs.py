@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,13 +40,13 @@ class Blobs:
     def _keep(self, data: bytes) -> Kept:
         kept = Kept(hashlib.sha256(data).hexdigest(), len(data))
         target = self.path(kept.sha256)
-        if not target.exists():
-            try:
+        try:
+            if not _touch(target):
                 new = self._new(target)
                 new.write_bytes(data)
                 _finish(new, target)
-            except OSError as error:
-                raise Unavailable(f"a file can't be kept: {error.strerror}") from error
+        except OSError as error:
+            raise Unavailable(f"a file can't be kept: {error.strerror}") from error
         return kept
 
     async def keep_stream(self, chunks: AsyncIterator[bytes], *, limit: int) -> Kept:
@@ -73,9 +74,53 @@ class Blobs:
         except FileNotFoundError:
             raise NotFound("the file is no longer kept") from None
 
+    async def sizes(self, digests: Sequence[str]) -> list[int]:
+        """In bytes, 0 for what is not here."""
+        return await asyncio.to_thread(lambda: [_size(self.path(sha256)) for sha256 in digests])
+
+    async def free(self, sha256: str, *, unused_for_s: float) -> bool:
+        """Removes a file nobody holds, unless it was kept again lately by somebody whose row is yet to come: False then.
+        Gone already is True.
+        """
+        return await asyncio.to_thread(_free, self.path(sha256), unused_for_s)
+
     def _new(self, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         return target.parent / f".{secrets.token_hex(8)}.new"
+
+
+def _touch(target: Path) -> bool:
+    """Kept again: not to be freed before its new holder's row is there. False if it is not here."""
+    try:
+        os.utime(target)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _size(target: Path) -> int:
+    try:
+        return target.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _free(target: Path, unused_for_s: float) -> bool:
+    """Out of the way before the last look at its time: who keeps the same bytes meanwhile writes them anew."""
+    going = target.with_name(f".{target.name}.going")
+    try:
+        if going.exists() and not target.exists():  # a sweep died right here
+            going.replace(target)
+        if time.time() - target.stat().st_mtime < unused_for_s:
+            return False
+        target.replace(going)
+        if time.time() - going.stat().st_mtime < unused_for_s:
+            going.replace(target)
+            return False
+        going.unlink()
+    except FileNotFoundError:
+        pass
+    return True
 
 
 def _finish(new: Path, target: Path) -> None:

@@ -19,8 +19,11 @@ ALL = "all"
 """Audience of events that everybody signed in may see. Supervisors and administrators see every event anyway."""
 
 COLUMNS = ("type", "audience", "data")
-LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0)"
-"""Under the EVENTS lock nobody else takes an id."""
+# Under the lock nobody else takes an id.
+_LOCK = """
+SELECT pg_advisory_xact_lock($1),
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0) AS event_id
+"""
 
 _encoder = msgspec.json.Encoder()
 
@@ -43,7 +46,7 @@ def audience(*, agents: Iterable[UUID | None] = (), queue: UUID | None = None) -
 
 async def lock_events(connection: Connection) -> int:
     """The log is this transaction's until it ends. Returns the newest id: those appended are counted on from it."""
-    return int(await connection.fetchval(f"SELECT pg_advisory_xact_lock($1), {LAST_ID}", EVENTS, column=1))
+    return int(await connection.fetchval(_LOCK, EVENTS, column=1))
 
 
 async def append_events(connection: Connection, events: Sequence[NewEvent], *, after: int | None = None) -> int:

@@ -48,7 +48,9 @@ LEFT JOIN journal_todo AS t ON t.entry_id = j.id LEFT JOIN journal_result AS r O
 WHERE ($3::uuid IS NULL OR j.channel_id = $3) AND ($4::text IS NULL OR {state})
 ORDER BY j.id ASC LIMIT $2
 """
-_ALL = """SELECT e.id FROM (SELECT id, channel_id FROM journal UNION ALL SELECT id, channel_id FROM journal_kept) AS e
+# While its partition waits to be taken out, an entry is in both. Partitions go oldest first.
+_ALL = """SELECT e.id FROM (SELECT id, channel_id FROM journal UNION ALL SELECT k.id, k.channel_id FROM journal_kept AS k
+    WHERE k.id < (SELECT coalesce(min(id), 9223372036854775807) FROM journal)) AS e
   WHERE (e.id) > ($1::bigint) AND ($3::uuid IS NULL OR e.channel_id = $3) ORDER BY e.id ASC"""
 _TODO = "SELECT entry_id AS id FROM journal_todo WHERE (entry_id) > ($1::bigint) ORDER BY entry_id ASC"
 _RESULTS = """SELECT entry_id AS id FROM journal_result

@@ -151,6 +151,57 @@ async def change_agent(
     return await get_agent(connection, agent_id)
 
 
+class ExtensionItem(msgspec.Struct, kw_only=True):
+    """The short number at which an agent answers on a PBX channel."""
+
+    channel_id: UUID
+    channel_name: str
+    extension: str
+
+
+_EXTENSIONS = """
+SELECT e.channel_id, c.name AS channel_name, e.extension
+FROM agent_extension AS e JOIN channel AS c ON c.id = e.channel_id
+WHERE e.agent_id = $1 ORDER BY c.name, e.channel_id
+"""
+_TAKE_EXTENSION = """
+INSERT INTO agent_extension (channel_id, extension, agent_id) VALUES ($1, $2, $3)
+ON CONFLICT (channel_id, extension) DO UPDATE SET agent_id = excluded.agent_id
+"""
+_DROP_EXTENSION = "DELETE FROM agent_extension WHERE channel_id = $1 AND agent_id = $2 RETURNING extension"
+_HOLDER = "SELECT agent_id FROM agent_extension WHERE channel_id = $1 AND extension = $2"
+
+
+async def list_extensions(connection: Connection | Pool, agent_id: UUID) -> list[ExtensionItem]:
+    """By the channels' names. Raises NotFound."""
+    await get_agent(connection, agent_id)
+    return [ExtensionItem(**row) for row in await connection.fetch(_EXTENSIONS, agent_id)]
+
+
+async def set_extension(
+    connection: Connection, agent_id: UUID, channel_id: UUID, extension: str
+) -> tuple[str, UUID | None]:
+    """His one number on this channel; whoever had it loses it. Returns his former number and that former holder.
+
+    Raises NotFound.
+    """
+    await get_agent(connection, agent_id)
+    if not await connection.fetchval("SELECT true FROM channel WHERE id = $1 FOR SHARE", channel_id):
+        raise NotFound("no such channel")
+    former: str = await connection.fetchval(_DROP_EXTENSION, channel_id, agent_id) or ""
+    holder: UUID | None = await connection.fetchval(_HOLDER, channel_id, extension)
+    await connection.execute(_TAKE_EXTENSION, channel_id, extension, agent_id)
+    return former, holder
+
+
+async def remove_extension(connection: Connection, agent_id: UUID, channel_id: UUID) -> str:
+    """Returns the number. Raises NotFound when he has none on this channel."""
+    former: str | None = await connection.fetchval(_DROP_EXTENSION, channel_id, agent_id)
+    if former is None:
+        raise NotFound("he has no extension on this channel")
+    return former
+
+
 class PresenceItem(msgspec.Struct, kw_only=True):
     """What an agent does now."""
 

@@ -233,6 +233,7 @@ def _deleted(deleted: Deleted, update: Update, _body: bytes, _settings: Telegram
 
 
 def _reaction(reaction: Reaction, update: Update, _body: bytes, _settings: TelegramSettings) -> list[Item]:
+    """An item for each change; `meta.reactions` is all that this person's are after it, as there may be several."""
     old = {_emoji(one): None for one in reaction.old_reaction}
     new = {_emoji(one): None for one in reaction.new_reaction}
     changes = [("remove", e) for e in old if e not in new] + [("add", e) for e in new if e not in old]
@@ -254,6 +255,7 @@ def _reaction(reaction: Reaction, update: Update, _body: bytes, _settings: Teleg
                 "target_id": target,
                 "emoji": emoji,
                 "action": action,
+                "reactions": list(new),
                 "version": str(update.update_id),
                 "seq": update.update_id,
             },

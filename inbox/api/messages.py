@@ -10,7 +10,7 @@ import msgspec
 
 from inbox.api.lists import Aware
 from inbox.api.routes import Change, Ctx, Routes
-from router.outbound.replies import NewReply, queue_reply
+from router.outbound.replies import NewReply, Queued, queue_reply
 from storage.bus import Topic
 from storage.conversations import get_conversation
 
@@ -55,6 +55,10 @@ async def send_message(ctx: Ctx, change: Change, conversation_id: UUID, body: Ne
     queued = await queue_reply(change.connection, reply, datetime.now(UTC))
     change.last_event = queued.event_id
     change.wake.update({Topic.OUTBOUND, Topic.QUEUE})
+    return accepted(queued)
+
+
+def accepted(queued: Queued) -> Accepted:
     return Accepted(
         outbound_id=queued.outbound_id,
         interaction_id=queued.interaction_id,

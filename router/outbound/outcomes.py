@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from config.errors import BadChannel, Blocked, InDoubt, RateLimited, Rejected, RetryLater, SendError
 from connectors.base import Sent
+from router.outbound.answers import Answer, Registered, explain, register
 from router.outbound.claims import Claim
 from router.outbound.receipts import join_pending
 from router.outbound.states import FIRST_SETTLE_S, GIVE_UP_S, Change, clean, retry_after_s, state_events
@@ -47,7 +48,9 @@ class Outcome:
 
     @property
     def error_class(self) -> str:
-        return self.verdict if self.error else ""
+        if not self.error:
+            return ""
+        return InDoubt.code if self.state == "in_doubt" else self.verdict
 
 
 def sent(claim: Claim, answer: Sent, took_ms: int, *, settles: bool = False) -> Outcome:
@@ -134,13 +137,6 @@ _IDS = """
 UPDATE outbound AS o SET external_ids = array(SELECT jsonb_array_elements_text(n.doc -> 'ids')), result = n.doc -> 'result'
 FROM unnest($1::uuid[], $2::jsonb[]) AS n(id, doc) WHERE o.id = n.id
 """
-_REFS = """
-INSERT INTO external_ref (channel_id, kind, external_id, interaction_id)
-SELECT channel_id, 'message', external_id, interaction_id
-FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS n(channel_id, external_id, interaction_id)
-ORDER BY channel_id, external_id
-ON CONFLICT DO NOTHING
-"""
 _FIRST_ID = """
 UPDATE interaction AS i SET external_id = n.external_id
 FROM unnest($1::uuid[], $2::text[]) AS n(id, external_id)
@@ -165,8 +161,12 @@ ON CONFLICT (channel_id) DO UPDATE SET problem = excluded.problem, problem_since
 async def record(connection: Connection, outcomes: Sequence[Outcome]) -> Recorded:
     """Writes a batch inside the caller's transaction, events last.
 
-    A row that is no longer the claim's is left alone, with one exception: the provider's ids always count.
+    A row that is no longer the claim's is left alone, with one exception: the provider's ids always count. They are
+    registered before rows of `outbound` are locked, as the way in does it with echoes.
     """
+    answers = [Answer(o.claim, text) for o in outcomes if o.state == "sent" for text in dict.fromkeys(o.external_ids)]
+    registered = await register(connection, answers)
+    outcomes = [_in_place_of_its_double(o, registered) for o in outcomes]
     rows = await connection.fetch(_LOCK, sorted({o.claim.id for o in outcomes}))
     states = {row["id"]: row["state"] for row in rows}
     tokens = {row["id"]: row["claimed_by"] for row in rows}
@@ -175,10 +175,25 @@ async def record(connection: Connection, outcomes: Sequence[Outcome]) -> Recorde
     accepted = [o for o in mine if o.state == "sent"]
     events = await _write(connection, valid)
     events += await _write_ids(connection, accepted)
+    events += await explain(connection, registered)
     broken = [o for o in valid if o.breaks_channel]
     if broken:
         events += await _break_channel(connection, broken[0])
     return Recorded(await append_events(connection, events), broken=bool(broken))
+
+
+DOUBLE = "An equal message to the same client was in doubt, and of the two only one is known to have arrived."
+
+
+def _in_place_of_its_double(outcome: Outcome, registered: Registered) -> Outcome:
+    """Its echo was taken for that of an equal, older message in doubt, which counts as sent since: the doubt is now
+    this one's.
+    """
+    ids = [Answer(outcome.claim, text) for text in outcome.external_ids]
+    if not ids or not all(registered.is_known_elsewhere(one) for one in ids):
+        return outcome
+    verdict = "unsettled" if outcome.settles else InDoubt.code
+    return replace(outcome, state="in_doubt", verdict=verdict, external_ids=(), error=DOUBLE, after_s=FIRST_SETTLE_S)
 
 
 def _may_follow(state: str, outcome: Outcome) -> bool:
@@ -235,9 +250,8 @@ async def _write_ids(connection: Connection, outcomes: Sequence[Outcome]) -> lis
     await connection.execute(
         _IDS, [o.claim.id for o in named], [{"ids": list(o.external_ids), "result": dict(o.result)} for o in named]
     )
-    refs = [(o.claim.channel_id, text, o.claim.interaction_id) for o in named for text in o.external_ids]
-    channels, texts, interactions = zip(*refs, strict=True)
-    await connection.execute(_REFS, channels, texts, interactions)
+    refs = [(o.claim.channel_id, text) for o in named for text in o.external_ids]
+    channels, texts = zip(*refs, strict=True)
     await connection.execute(_FIRST_ID, [o.claim.interaction_id for o in named], [o.external_ids[0] for o in named])
     return await join_pending(connection, channels, texts)
 

@@ -11,18 +11,22 @@ from uuid import UUID
 import asyncpg
 
 from router.outbound.states import Change, after_receipt, clean, state_events
+from router.threads import Again
 from storage.db import Connection
 from storage.events import NewEvent
 
 BATCH = 500
 STATUSES = frozenset({"sent", "delivered", "read", "failed"})
 """Others ("delayed") change nothing: the message is still on its way."""
+ECHOED = "echoed"
+"""The verdict of a try that was answered by an echo (echoes.py)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """`external_id`: the provider's id, or ours where the provider took ours. `watermark`: all of `thread_key` that was
-    sent up to `at`, instead of one message.
+    sent up to `at`, instead of one message. `echo`: the provider's id of what it showed us as the message `external_id`,
+    which is ours then.
     """
 
     channel_id: UUID
@@ -34,6 +38,7 @@ class Receipt:
     error_class: str = ""
     thread_key: str = ""
     watermark: bool = False
+    echo: str = ""
 
 
 # A message is found by the provider's id, or by our own where a connector makes the provider use it.
@@ -74,6 +79,19 @@ UPDATE interaction AS i SET state = n.state, sent_at = coalesce(i.sent_at, n.sen
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS n(id, state, sent_at)
 WHERE i.id = n.id AND i.id = ANY($1::uuid[])
 """
+_NAME = """
+UPDATE outbound AS o SET external_ids = array_append(o.external_ids, n.external_id)
+FROM unnest($1::uuid[], $2::text[]) AS n(id, external_id) WHERE o.id = n.id
+"""
+_NAME_INTERACTION = """
+UPDATE interaction AS i SET external_id = n.external_id
+FROM unnest($1::uuid[], $2::text[]) AS n(id, external_id)
+WHERE i.id = n.id AND i.id = ANY($1::uuid[]) AND i.external_id = ''
+"""
+_NOTE = """
+INSERT INTO outbound_attempt (outbound_id, took_ms, verdict, provider_code)
+SELECT n.id, 0, $3, n.external_id FROM unnest($1::uuid[], $2::text[]) AS n(id, external_id)
+"""
 _KEEP = """
 INSERT INTO pending_status (channel_id, external_id, status, error, at)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[])
@@ -90,7 +108,8 @@ WHERE identity.id = n.id AND identity.blocked_at IS NULL
 async def apply_receipts(connection: Connection, receipts: Sequence[Receipt]) -> list[NewEvent]:
     """Applies them inside the caller's transaction; returns the events, for the caller to append last.
 
-    Receipts of ids nobody knows yet are kept until the answer to our sending brings the id.
+    Receipts of ids nobody knows yet are kept until the answer to our sending brings the id. Raises Again for an echo
+    whose message was answered otherwise meanwhile.
     """
     receipts = [r for r in receipts if r.status in STATUSES]
     single = [r for r in receipts if not r.watermark]
@@ -139,14 +158,24 @@ class _Message:
     delivered_at: datetime | None
     read_at: datetime | None
     failure: Receipt | None = None
+    echo: str = ""
 
     def hear(self, receipt: Receipt) -> None:
-        last = receipt.watermark or receipt.external_id in {*self.row["external_ids"], str(self.row["id"])}
+        if receipt.echo:
+            self._own(receipt.echo)
+        ids = {*self.row["external_ids"], self.echo, str(self.row["id"])}
+        last = receipt.watermark or receipt.external_id in ids
         self.state = after_receipt(self.state, receipt.status, of_last_try=last)
         if receipt.status == "failed":
             self.failure = receipt
         else:
             self._date(receipt)
+
+    def _own(self, external_id: str) -> None:
+        """It was on its way, or sent without an id, when the echo was taken for its own; the row is locked only now."""
+        if self.row["external_ids"] or self.state in {"queued", "claimed", "failed", "cancelled"}:
+            raise Again("the message of an echo was answered at the same moment")
+        self.echo = external_id
 
     def _date(self, receipt: Receipt) -> None:
         # The earliest date counts: what was read was delivered by then, what was delivered was sent.
@@ -173,14 +202,18 @@ async def _apply(connection: Connection, said: dict[UUID, list[Receipt]]) -> lis
     if not said:
         return []
     changed: list[_Message] = []
+    named: list[_Message] = []
     for row in await connection.fetch(_LOCK, list(said)):
         message = _Message(row, row["state"], row["sent_at"], row["delivered_at"], row["read_at"])
-        for receipt in said[row["id"]]:
+        for receipt in sorted(said[row["id"]], key=lambda r: not r.echo):  # whose id it is tells what the others mean
             message.hear(receipt)
         if message.state != row["state"]:
             changed.append(message)
+        if message.echo:
+            named.append(message)
     await _write(connection, changed)
-    return await state_events(connection, [message.change() for message in changed])
+    events = await state_events(connection, [message.change() for message in changed])
+    return events + await _write_echoes(connection, named)
 
 
 async def _write(connection: Connection, messages: Sequence[_Message]) -> None:
@@ -197,6 +230,19 @@ async def _write(connection: Connection, messages: Sequence[_Message]) -> None:
     blocked = {m.row["identity_id"]: m.error[2] for m in messages if m.error[0] == "blocked"}
     if blocked:
         await connection.execute(_BLOCK, list(blocked), list(blocked.values()))
+
+
+async def _write_echoes(connection: Connection, messages: Sequence[_Message]) -> list[NewEvent]:
+    """The ids that echoes brought, as an answer would have, and the receipts that were quicker."""
+    if not messages:
+        return []
+    ids, interactions, echoes, channels = zip(
+        *((m.row["id"], m.row["interaction_id"], m.echo, m.row["channel_id"]) for m in messages), strict=True
+    )
+    await connection.execute(_NAME, ids, echoes)
+    await connection.execute(_NAME_INTERACTION, interactions, echoes)
+    await connection.execute(_NOTE, ids, echoes, ECHOED)
+    return await join_pending(connection, channels, echoes)
 
 
 _JOIN = """

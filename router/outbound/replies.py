@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from config.errors import BadRequest, Conflict, NotFound, WindowClosed
+from config.errors import BadRequest, Conflict, NotFound
 from connectors.base import Capabilities
 from connectors.items import Address
 from router.outbound.destinations import Destination, find_destination, lock_conversation
 from router.outbound.states import Change, Frozen, FrozenFile, audiences, freeze, state_events, thaw
+from router.outbound.window import check_window
 from storage.db import Connection
 from storage.events import NewEvent, append_events
 
@@ -105,7 +106,8 @@ async def queue_reply(
     able = capabilities or to.connector.capabilities
     files = await _files(connection, reply)
     _check(reply, files, able)
-    _check_window(reply, to, able, now)
+    if not _has_template(reply, able):
+        check_window(to, able, max(now, reply.send_at or now), now)
     message = await _frozen(connection, reply, to, files, able=able, now=now)
     stored = await _store(connection, reply, to.conversation, files, now, identity=to.identity["id"], frozen=message)
     outbound_id: UUID = await connection.fetchval(
@@ -119,7 +121,7 @@ async def queue_reply(
         reply.agent_id,
         message.due_at,
     )
-    await connection.execute(_ANSWERED, to.conversation["id"], now, reply.text[:LAST_TEXT] or files[0]["name"])
+    await connection.execute(_ANSWERED, to.conversation["id"], now, _last_text(reply, files))
     event_id = await _tell(connection, reply, to.conversation["id"], stored.data, now)
     return Queued(outbound_id, stored.id, to.conversation["id"], "queued", event_id)
 
@@ -148,7 +150,7 @@ def _check_text(text: str) -> None:
 
 
 def _check(reply: NewReply, files: Sequence[asyncpg.Record], able: Capabilities) -> None:
-    if not reply.text.strip() and not files and "template" not in reply.meta:
+    if not reply.text.strip() and not files and not _has_template(reply, able):
         raise BadRequest("text: neither text nor attachments")
     if reply.text and not able.text:
         raise BadRequest("text: this channel takes no text")
@@ -161,12 +163,17 @@ def _check(reply: NewReply, files: Sequence[asyncpg.Record], able: Capabilities)
             raise BadRequest(f"attachments: {file['name']} is larger than the {able.max_file} bytes this channel takes")
 
 
-def _check_window(reply: NewReply, to: Destination, able: Capabilities, now: datetime) -> None:
-    if able.window_s is None or (able.templates and "template" in reply.meta):
-        return
-    leaves_at = max(now, reply.send_at or now)
-    if to.last_in_at is None or leaves_at - to.last_in_at > timedelta(seconds=able.window_s):
-        raise WindowClosed(f"more than {able.window_s // 3600} hours after the client's last message")
+def _has_template(reply: NewReply, able: Capabilities) -> bool:
+    return able.templates and bool(reply.meta.get("template"))
+
+
+def _last_text(reply: NewReply, files: Sequence[asyncpg.Record]) -> str:
+    """The line of the conversation list: what was written, else what went instead."""
+    if reply.text:
+        return reply.text[:LAST_TEXT]
+    template = reply.meta.get("template")
+    name = template.get("name", "") if isinstance(template, dict) else template
+    return str(files[0]["name"] if files else name).replace("\0", "")[:LAST_TEXT]
 
 
 async def _files(connection: Connection, reply: NewReply) -> list[asyncpg.Record]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -39,6 +39,10 @@ SETTLE_S = (60.0, 300.0, 1800.0, 7200.0)
 
 FIRST_SETTLE_S = 30.0
 """Not at once: what timed out here may still be on its way through the provider, and "surely not" would be premature."""
+
+
+EARLY = timedelta(seconds=60)
+"""How far a provider's clock may be behind ours, where its time tells what may be an echo of ours."""
 
 
 def after_receipt(current: str, status: str, *, of_last_try: bool) -> str:
@@ -89,6 +93,11 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reply_to: str = ""
     references: Sequence[str] = ()
     meta: dict[str, Any] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Not one that edits or deletes a message that is there, types, or rings."""
+        return "action" not in self.meta
 
 
 def freeze(message: Frozen) -> dict[str, Any]:

@@ -86,6 +86,7 @@ class Journal(_Entry, Base):
     __tablename__ = "journal"
     __table_args__ = (
         Index(None, "channel_id", "id"),
+        Index("journal_blob_idx", "blob", postgresql_where=text("blob IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
     id: Mapped[int] = mapped_column(BigInteger(), Identity(), primary_key=True)
@@ -95,6 +96,7 @@ class JournalKept(_Entry, Base):
     """Entries not done when their partition was removed."""
 
     __tablename__ = "journal_kept"
+    __table_args__ = (Index("journal_kept_blob_idx", "blob", postgresql_where=text("blob IS NOT NULL")),)
     id: Mapped[int] = mapped_column(BigInteger(), primary_key=True, autoincrement=False)
 
 

@@ -242,9 +242,12 @@ class Attachment(Base):
 
 
 class Blob(Base):
-    """Bytes kept once, however many attachments and journal entries share them."""
+    """Bytes kept once, however many attachments and journal entries share them. `refs` counts the attachments; an entry
+    holds its blob by naming it. A row with `refs` 0 is to be looked at: perhaps nobody needs it any more.
+    """
 
     __tablename__ = "blob"
+    __table_args__ = (Index("blob_unused_idx", "sha256", postgresql_where=text("refs <= 0")),)
     sha256: Mapped[str] = mapped_column(primary_key=True)
     size: Mapped[Big]
     refs: Mapped[Zero]

@@ -36,38 +36,54 @@ INSERT INTO channel_mark (channel_id, mark) VALUES ($1, $2)
 ON CONFLICT (channel_id) DO UPDATE SET mark = excluded.mark, at = now()
 
 -- name: take_live
--- The next live entries of the lanes in hand, oldest first.
+-- The next live entries of the lanes in hand, oldest first, noted as in this owner's hands before it works on them.
 -- $1 lanes, $2 limit, $3 the id below which nothing was left when last looked at all (dead rows of a work list pile up
--- behind a long transaction elsewhere; starting above them keeps this quick). Uses journal_todo_class_entry_id_idx.
-SELECT t.entry_id, t.lane, 0 AS class, t.attempts, t.replay, j.channel_id, j.received_at, j.silent, j.request, j.body,
-    j.blob
-FROM (
-    SELECT entry_id, lane, attempts, replay FROM journal_todo
+-- behind a long transaction elsewhere; starting above them keeps this quick), $4 owner. `seed`: what the batch's ids are
+-- counted on from (storage/ids.py). Uses journal_todo_class_entry_id_idx.
+WITH taken AS MATERIALIZED (
+    SELECT entry_id, lane, class, attempts, replay FROM journal_todo
     WHERE class = 0 AND lane = ANY ($1::smallint[]) AND entry_id >= $3
     ORDER BY entry_id LIMIT $2
-) AS t
-LEFT JOIN journal AS j ON j.id = t.entry_id
+), noted AS (
+    INSERT INTO journal_attempt (worker, entry_ids)
+    SELECT $4, array_agg(entry_id) FROM taken HAVING count(*) > 0
+    RETURNING id
+)
+SELECT t.entry_id, t.lane, t.class, t.attempts, t.replay, true AS ready, j.channel_id, j.received_at, j.silent, j.request,
+    j.body, j.blob, (SELECT id FROM noted) AS note_id, (SELECT uuidv7()) AS seed
+FROM taken AS t LEFT JOIN journal AS j ON j.id = t.entry_id
 ORDER BY t.entry_id
 
 -- name: take_bulk
--- The same of statuses, then of bulk. Parameters and index as above.
-SELECT t.entry_id, t.lane, t.class, t.attempts, t.replay, j.channel_id, j.received_at, j.silent, j.request, j.body, j.blob
-FROM (
+-- The same of statuses, then of bulk. One that follows a live entry of its lane is not `ready`: a report must not be read
+-- before what it speaks of. Parameters and index as above; $3 is for statuses, $5 for bulk.
+WITH statuses AS MATERIALIZED (
     SELECT entry_id, lane, class, attempts, replay FROM journal_todo
-    WHERE class > 0 AND lane = ANY ($1::smallint[]) AND entry_id >= $3
-    ORDER BY class, entry_id LIMIT $2
-) AS t
-LEFT JOIN journal AS j ON j.id = t.entry_id
+    WHERE class = 1 AND lane = ANY ($1::smallint[]) AND entry_id >= $3
+    ORDER BY entry_id LIMIT $2
+), bulk AS MATERIALIZED (
+    SELECT entry_id, lane, class, attempts, replay FROM journal_todo
+    WHERE class = 2 AND lane = ANY ($1::smallint[]) AND entry_id >= $5
+    ORDER BY entry_id LIMIT $2 - (SELECT count(*) FROM statuses)
+), taken AS (
+    SELECT * FROM statuses UNION ALL SELECT * FROM bulk
+), live AS MATERIALIZED (
+    SELECT lane, min(entry_id) AS entry_id FROM journal_todo WHERE class = 0 AND lane = ANY ($1::smallint[]) GROUP BY lane
+), judged AS MATERIALIZED (
+    SELECT t.*, l.entry_id IS NULL OR l.entry_id > t.entry_id AS ready FROM taken AS t LEFT JOIN live AS l USING (lane)
+), noted AS (
+    INSERT INTO journal_attempt (worker, entry_ids)
+    SELECT $4, array_agg(entry_id) FROM judged WHERE ready HAVING count(*) > 0
+    RETURNING id
+)
+SELECT t.entry_id, t.lane, t.class, t.attempts, t.replay, t.ready, j.channel_id, j.received_at, j.silent, j.request,
+    j.body, j.blob, (SELECT id FROM noted) AS note_id, (SELECT uuidv7()) AS seed
+FROM judged AS t LEFT JOIN journal AS j ON j.id = t.entry_id
 ORDER BY t.class, t.entry_id
 
--- name: live_waiting
--- The oldest live entry of each of these lanes. $1 lanes. Uses journal_todo_class_entry_id_idx.
-SELECT lane, min(entry_id) AS entry_id FROM journal_todo WHERE class = 0 AND lane = ANY ($1::smallint[]) GROUP BY lane
-
--- name: note_attempt
--- Which entries this worker takes in hand, before it does; with an id that those of the batch are counted on from
--- (storage/ids.py). $1 worker, $2 entries.
-INSERT INTO journal_attempt (worker, entry_ids) VALUES ($1, $2) RETURNING id, uuidv7() AS seed
+-- name: note_only
+-- Of a batch with a suspect in it this one alone is in hand. $1 note, $2 entry.
+UPDATE journal_attempt SET entry_ids = ARRAY[$2::bigint] WHERE id = $1
 
 -- name: suspects
 -- Batches whose worker is gone: their entries carry one unclean death more, the notes go. $1 ids of living workers.
@@ -79,20 +95,23 @@ FROM (SELECT DISTINCT unnest(entry_ids) AS entry_id FROM dead) AS d
 WHERE t.entry_id = d.entry_id
 
 -- name: absolve
--- This worker lost its connection, not its life: its note goes; if another has counted it as a death already, that is
--- taken back. $1 note, $2 its entries.
+-- This owner lost its connection, not its life: its note goes; if another has counted it as a death already, that is
+-- taken back. $1 owner, $2 entries in its hands.
 WITH mine AS (
-    DELETE FROM journal_attempt WHERE id = $1 RETURNING id
+    DELETE FROM journal_attempt WHERE worker = $1 RETURNING id
 )
 UPDATE journal_todo SET attempts = attempts - 1
 WHERE entry_id = ANY ($2::bigint[]) AND attempts > 0 AND NOT EXISTS (SELECT FROM mine)
 
 -- name: finish
--- Takes entries off the work list, and the note of the attempt. $1 entries, $2 note or null.
+-- Takes entries off the work list, and the note of the attempt. $1 entries, $2 note or null. The owner's session does not
+-- wait for the disk, as notes need not; what a batch became must, as it is told.
 WITH noted AS (
     DELETE FROM journal_attempt WHERE id = $2::bigint
+), done AS (
+    DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
 )
-DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[])
+SELECT set_config('synchronous_commit', 'on', true)
 
 -- name: finish_and_lock
 -- The same, then the lock of the event log (storage/events.py, 730100000001 there): one round trip. Returns the newest
@@ -103,7 +122,8 @@ WITH noted AS (
     DELETE FROM journal_todo WHERE entry_id = ANY ($1::bigint[]) RETURNING entry_id
 )
 SELECT pg_advisory_xact_lock(730100000001),
-    coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0) AS event_id
+    coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'id')::regclass), 0) AS event_id,
+    set_config('synchronous_commit', 'on', true)
 WHERE (SELECT count(*) FROM noted) + (SELECT count(*) FROM done) >= 0
 
 -- name: forget_results
@@ -111,16 +131,26 @@ WHERE (SELECT count(*) FROM noted) + (SELECT count(*) FROM done) >= 0
 DELETE FROM journal_result WHERE entry_id = ANY ($1::bigint[])
 
 -- name: replay
--- Puts entries back on the work list. $1 entries. Entries under way are left alone.
+-- Puts entries back on the work list. $1 entries. Entries under way are left alone. The row of a kept one is locked, so
+-- that it is not forgotten before this commits (storage/kept.py).
 INSERT INTO journal_todo (entry_id, lane, class, replay)
-SELECT j.id, j.lane, 2, true FROM journal AS j WHERE j.id = ANY ($1::bigint[])
+SELECT e.id, e.lane, 2, true
+FROM (
+    SELECT id, lane FROM journal WHERE id = ANY ($1::bigint[])
+    UNION ALL
+    SELECT k.id, k.lane FROM (SELECT id, lane FROM journal_kept WHERE id = ANY ($1::bigint[]) FOR KEY SHARE) AS k
+) AS e
 ON CONFLICT (entry_id) DO NOTHING
 RETURNING entry_id
 
 -- name: failed
 -- Entries to look at again. $1 channel or null, $2 since or null. Uses journal_result_state_entry_id_idx.
 SELECT r.entry_id
-FROM journal_result AS r JOIN journal AS j ON j.id = r.entry_id
+FROM journal_result AS r
+CROSS JOIN LATERAL (
+    SELECT channel_id, received_at FROM journal WHERE id = r.entry_id
+    UNION ALL SELECT channel_id, received_at FROM journal_kept WHERE id = r.entry_id LIMIT 1
+) AS j
 WHERE r.state IN ('failed', 'quarantined')
   AND ($1::uuid IS NULL OR j.channel_id = $1) AND ($2::timestamptz IS NULL OR j.received_at >= $2)
 ORDER BY r.entry_id

@@ -77,11 +77,15 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[]) AS b 
 WHERE i.kind = b.kind AND i.scope = b.scope AND i.value = b.value
 
 -- name: latest_conversations
--- The newest conversation of each thread, locked in the order of ids. $1 channel_id, $2 thread_key: arrays.
+-- The newest conversation of each thread, with who took part lately, locked in the order of ids. $1 channel_id, $2 thread_key: arrays.
 -- Uses conversation_channel_id_thread_key_id_idx.
 SELECT c.id, c.channel_id, c.thread_key, c.kind, c.contact_id, c.identity_id, c.status, c.assignee_id, c.queue_id,
     c.queued_at, c.assignment_reason, c.unread, c.resolved_at, c.last_at, c.first_response_at, c.frt_due_at, c.version,
-    c.last_in_at
+    c.last_in_at,
+    array(
+        SELECT p.agent_id FROM conversation_participant AS p
+        WHERE p.conversation_id = c.id AND p.last_at > now() - interval '30 days'
+    ) AS participants
 FROM conversation AS c
 WHERE c.id IN (
     SELECT latest.id
@@ -142,12 +146,13 @@ INSERT INTO assignment (conversation_id, agent_id, queue_id, reason, facts)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::jsonb[])
 
 -- name: rewrite_interactions
--- Edits, and replays that understand more than the first time; an older version never overwrites a newer one.
+-- Edits, and replays that understand more than the first time; an older version never overwrites a newer one, and the
+-- echo of a message that was written here has nothing to add to it.
 -- $1 id, $2 text, $3 parts of the body to set, $4 version's time, null for a replay: arrays.
 UPDATE interaction AS i
 SET text = e.text, body = coalesce(i.body, '{}') || e.body, edited_at = coalesce(e.at, i.edited_at)
 FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::timestamptz[]) AS e (id, text, body, at)
-WHERE i.id = e.id AND i.deleted_at IS NULL
+WHERE i.id = e.id AND i.deleted_at IS NULL AND (e.at IS NOT NULL OR i.journal_id IS NOT NULL)
   AND (i.edited_at IS NULL OR i.edited_at <= e.at)
   AND (i.text, coalesce(i.body, '{}')) IS DISTINCT FROM (e.text, coalesce(i.body, '{}') || e.body)
 RETURNING i.id, i.conversation_id, i.contact_id, i.channel_id, i.text, i.edited_at
@@ -160,16 +165,12 @@ WHERE i.id = d.id AND i.deleted_at IS NULL
 RETURNING i.id, i.conversation_id, i.contact_id, i.channel_id
 
 -- name: react
--- $1 id, $2 who reacted, $3 the emoji, null = taken back: arrays.
+-- $1 id, $2 who has which reactions now, null = none: arrays, an interaction once.
 UPDATE interaction AS i
 SET body = jsonb_set(
-    coalesce(i.body, '{}'), '{reactions}',
-    CASE
-        WHEN r.emoji IS NULL THEN coalesce(i.body -> 'reactions', '{}') - r.who
-        ELSE coalesce(i.body -> 'reactions', '{}') || jsonb_build_object(r.who, r.emoji)
-    END
+    coalesce(i.body, '{}'), '{reactions}', jsonb_strip_nulls(coalesce(i.body -> 'reactions', '{}') || r.said)
 )
-FROM unnest($1::uuid[], $2::text[], $3::text[]) AS r (id, who, emoji)
+FROM unnest($1::uuid[], $2::jsonb[]) AS r (id, said)
 WHERE i.id = r.id
 RETURNING i.id, i.conversation_id, i.contact_id, i.channel_id, i.body -> 'reactions' AS reactions
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
 
+from connectors import registry
 from storage.bus import Topic
+from tests.inbox import windowed
 from tests.inbox.conftest import World
 
 
@@ -98,6 +102,83 @@ async def test_wrong_messages_are_refused(world: World, talk: UUID, body: dict[s
     answer = await world.anna.call("POST", f"/conversations/{talk}/messages", body)
     assert 400 <= answer.status < 500, answer.body
     assert await _count(world) == 0
+
+
+@pytest.fixture
+async def windowed_talk(world: World, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """A conversation of Anna's on a channel that gives us a day to answer in; the client wrote an hour ago."""
+    monkeypatch.setitem(registry.MODULES, "windowed", "tests.inbox.windowed")
+    channel = await world.new_channel("windowed")
+    contact = await world.new_contact(external="42")
+    identity = await world.store.pool.fetchval("SELECT id FROM identity WHERE contact_id = $1", contact)
+    talk = await world.new_conversation(contact, assignee=world.anna, identity=identity, channel=channel)
+    await _last_heard(world, talk, hours=1)
+    return talk
+
+
+async def _last_heard(world: World, talk: UUID, *, hours: float | None) -> None:
+    at = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
+    await world.store.pool.execute("UPDATE conversation SET last_in_at = $2 WHERE id = $1", talk, at)
+
+
+@pytest.mark.parametrize(
+    ("hours", "later", "why"), [(25, 0, "ended at"), (1, 24, "would leave after"), (None, 0, "has not written yet")]
+)
+async def test_a_reply_outside_the_window_is_refused_at_once(
+    world: World, windowed_talk: UUID, hours: float | None, later: int, why: str
+) -> None:
+    """Whoever writes learns why and what to do instead; nothing is queued, the request's key stays free."""
+    await _last_heard(world, windowed_talk, hours=hours)
+    path = f"/conversations/{windowed_talk}/messages"
+    body = {"text": "ещё думаете?"}
+    if later:
+        body["send_at"] = (datetime.now(UTC) + timedelta(hours=later)).isoformat()
+    answer = await world.anna.call("POST", path, body, Idempotency_Key="k")
+    assert (answer.status, answer.body["code"]) == (409, "window_closed")
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert "24 hours" in answer.body["detail"]
+    assert why in answer.body["detail"]
+    assert answer.body["do"] == "Send an approved template, or use another channel."
+    assert answer.body["kept"].startswith("Nothing was queued")
+    assert await _count(world) == 0
+    assert await world.anna.walk(f"/interactions?conversation={windowed_talk}") == []
+    await _last_heard(world, windowed_talk, hours=23)
+    assert (await world.anna.call("POST", path, {"text": "ещё думаете?"}, Idempotency_Key="k")).status == 201
+
+
+async def test_what_may_be_written_outside_the_window(world: World, windowed_talk: UUID) -> None:
+    """An approved template, and notes, which go nowhere; an empty template is none."""
+    await _last_heard(world, windowed_talk, hours=25)
+    path = f"/conversations/{windowed_talk}/messages"
+    assert (await world.anna.call("POST", path, {"meta": {"template": {"name": "hello"}}})).status == 201
+    assert (await world.anna.get(f"/conversations/{windowed_talk}")).body["last_text"] == "hello"
+    assert (await world.anna.call("POST", path, {"kind": "note", "text": "молчит"})).status == 201
+    assert (await world.anna.call("POST", path, {"text": "x", "meta": {"template": ""}})).status == 409
+
+
+async def test_a_channel_without_templates_advises_none(
+    world: World, windowed_talk: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What helps is said by what the channel can."""
+    able = replace(windowed.connector.capabilities, templates=False)
+    without = replace(windowed.connector, capabilities=able)
+    monkeypatch.setattr(registry, "get", lambda _name: without)
+    await _last_heard(world, windowed_talk, hours=25)
+    answer = await world.anna.call("POST", f"/conversations/{windowed_talk}/messages", {"text": "x"})
+    assert (answer.status, answer.body["code"]) == (409, "window_closed")
+    assert "template" not in answer.body["do"]
+    bare = await world.anna.call("POST", f"/conversations/{windowed_talk}/messages", {"meta": {"template": "hello"}})
+    assert (bare.status, bare.body["code"]) == (422, "bad_request")
+
+
+async def test_a_message_the_provider_refused_as_too_late_is_shown(world: World, windowed_talk: UUID) -> None:
+    """It left in time and came too late: failed, with the reason, among the messages on their way out."""
+    await world.anna.call("POST", f"/conversations/{windowed_talk}/messages", {"text": "x"})
+    await world.store.pool.execute(
+        "UPDATE outbound SET state = 'failed', error_class = 'window_closed', error = 'late'"
+    )
+    (out,) = await world.anna.walk("/outbound?state=failed")
+    assert (out["error_class"], out["error"]) == ("window_closed", "late")
 
 
 async def test_cancel_retry_settle(world: World, talk: UUID) -> None:

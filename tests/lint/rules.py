@@ -166,7 +166,7 @@ def _is_group_type(node: ast.expr) -> bool:
 CATCH_ALLS = {
     "webhooks/incoming/problems.py": "middleware of the hooks: an unforeseen error is logged once and answered with 500",
     "inbox/api/problems.py": "middleware of the API: the same",
-    "router/worker.py": "the lane worker's entry: what the database refuses costs its entry alone",
+    "router/owner.py": "the lane worker's entry: what the database refuses costs its entry alone",
     "router/understand.py": "the lane worker's entry: a connector's bug costs its entry alone",
     "router/fetchers.py": "supervisor of listeners: one channel's fault must not stop the others",
     "router/media.py": "job wrapper: one file's fault must not stop the others",

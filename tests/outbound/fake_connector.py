@@ -1,4 +1,4 @@
-"""A connector for tests: it sends over real HTTP to a provider that answers by a script."""
+"""A connector for tests: it sends over real HTTP to a provider that answers by a script; what comes in are items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from config.errors import BadChannel, Blocked, InDoubt, RateLimited, Rejected, RetryLater, SendError, WindowClosed
-from connectors.base import Capabilities, CommonSettings, Connector, Io, Limits, OutMessage, Payload, Sent
+from connectors.base import Capabilities, CommonSettings, Connector, Io, Limits, OutMessage, Payload, Sent, parse
 from connectors.items import Item
 
 ERRORS: dict[str, type[SendError]] = {
@@ -29,8 +29,8 @@ def verify(_payload: Payload, _settings: Settings) -> None:
     return None
 
 
-def normalize(_payload: Payload, _settings: Settings) -> list[Item]:
-    return []
+def normalize(payload: Payload, _settings: Settings) -> list[Item]:
+    return parse(list[Item], payload.body)
 
 
 def _sent(answer: dict[str, Any]) -> Sent:

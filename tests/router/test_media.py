@@ -213,8 +213,8 @@ async def test_a_fetch_that_fails_is_tried_again_for_a_day(here: Site, error: Ex
     async with running(Worker(here.store, here.channels, DirectoryCache(zone=here.store.settings.zone))):
         await receive(here, channel_id, id="1", links=["http://192.0.2.1/x"])
         await here.becomes("SELECT count(*) FROM attachment", 1)
+    await ask_by_id(here, "failing")
     async with working(here):
-        await ask_by_id(here, "failing")
         for tried, pause in enumerate(PAUSES_S, 1):
             await here.becomes("SELECT error <> '' AND attempts = $1 AND next_at > now() FROM attachment", True, tried)
             await until(lambda tried=tried: _is(len(asked) == tried))  # type: ignore[misc]

@@ -68,3 +68,26 @@ async def test_call_state_knows_talking_and_promised_agents(world: World) -> Non
     assert state.busy == {anna, boris}
     assert state.idle_since[clara] == NOW - timedelta(seconds=1)
     assert (await load_call_state(world.db, CHANNEL, "b", NOW)).busy == {anna}
+
+
+async def test_the_call_that_asks_makes_nobody_busy(world: World) -> None:
+    """It may ring Anna's extension before the PBX asks, and ask under another of its ids; any other call of hers counts."""
+    anna = await world.agent("Anna")
+    await world.db.execute("INSERT INTO agent_extension VALUES ($1, '101', $2)", CHANNEL, anna)
+    interaction = await world.db.fetchval("SELECT uuidv7()")
+    call = (
+        "INSERT INTO call (channel_id, external_id, interaction_id, state, employee, started_at)"
+        " VALUES ($1, $2, $3, 'ringing', '101', $4)"
+    )
+    await world.db.execute(call, CHANNEL, "a", interaction, NOW)
+    await world.db.executemany(
+        "INSERT INTO external_ref (channel_id, kind, external_id, interaction_id) VALUES ($1, 'call', $2, $3)",
+        [(CHANNEL, "a", interaction), (CHANNEL, "leg-of-a", interaction)],
+    )
+
+    async def busy(asking: str) -> frozenset[object]:
+        return frozenset((await load_call_state(world.db, CHANNEL, asking, NOW)).busy)
+
+    assert [await busy(asking) for asking in ("a", "leg-of-a", "b")] == [frozenset(), frozenset(), {anna}]
+    await world.db.execute(call, CHANNEL, "b", None, NOW)
+    assert await busy("a") == {anna}
