@@ -18,8 +18,8 @@ from storage.bus import PREFIX, Topic
 from storage.engines.embedded import Addresses, joined
 from storage.journal import SQL as JOURNAL
 from storage.journal import replay as replay_entries
-from storage.migrate import current_revision, head_revision, migrate
 from storage.partitions import stray_partitions
+from storage.revisions import current_revision, head_revision, prepare_database
 from storage.store import Store, open_store
 from storage.tokens import create_token
 from webhooks.incoming.status import free_bytes
@@ -29,7 +29,7 @@ from webhooks.incoming.status import free_bytes
 async def beside(settings: Settings) -> AsyncIterator[tuple[Store, Addresses]]:
     """The store of a running hub, or of its engines started for this command."""
     async with joined(settings) as addresses:
-        await migrate(addresses.database_url)
+        await prepare_database(addresses.database_url)
         async with open_store(
             settings,
             database_url=addresses.database_url,
@@ -107,7 +107,10 @@ async def doctor(settings: Settings) -> int:
 
 async def _look(store: Store, addresses: Addresses) -> list[str]:
     problems: list[str] = []
-    if await current_revision(store.engine) != head_revision():
+    async with store.pool.acquire(timeout=10) as connection:
+        revision = await current_revision(connection)
+        strays = await stray_partitions(connection)
+    if revision != head_revision():
         problems.append("schema: the database is not at this code's revision; start `main.py run` or `worker`")
     channels = Channels(store)
     await channels.refresh()
@@ -125,8 +128,6 @@ async def _look(store: Store, addresses: Addresses) -> list[str]:
     count = await store.pool.fetchval("SELECT count(*) FROM journal_result WHERE state IN ('failed', 'quarantined')")
     if count:
         problems.append(f"journal: {count} entries failed; see them in the journal, then `main.py replay --failed`")
-    async with store.pool.acquire(timeout=10) as connection:
-        strays = await stray_partitions(connection)
     if strays:
         problems.append(
             f"partitions out but not dropped: {', '.join(strays)}; a transaction is open, or it was by hand"

@@ -27,7 +27,7 @@ from config.settings import Settings
 from router.channels import Channels
 from router.directory import DirectoryCache
 from storage.engines.embedded import Engines
-from storage.migrate import migrate, wait_for_revision
+from storage.revisions import prepare_database, wait_for_revision
 from storage.store import Store, open_store
 from webhooks.incoming.status import StartingUp, Status
 
@@ -79,7 +79,7 @@ async def _prepare(settings: Settings, engines: Engines, role: Role) -> None:
     if role == "web" and settings.database_url is not None:
         await wait_for_revision(addresses.database_url)
     else:
-        await migrate(addresses.database_url)
+        await prepare_database(addresses.database_url)
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: a SQLAlchemy engine for CRUD, an asyncpg pool for reads, and single connections for work
+"""Connections to PostgreSQL: an asyncpg pool for reads and short transactions, and single connections for work
 that holds session locks (a pool would silently release them).
 """
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 import msgspec
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from config.errors import Unavailable
 
@@ -73,10 +71,6 @@ def _from_jsonb(data: bytes) -> Any:
     return msgspec.json.decode(data[1:])
 
 
-def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
 def dsn_of(url: str) -> str:
     """The URL as asyncpg takes it (SQLAlchemy's driver suffix removed)."""
     return url.replace("postgresql+asyncpg://", "postgresql://", 1).replace("postgres://", "postgresql://", 1)
@@ -112,17 +106,3 @@ async def make_pool(url: str, *, application: str, size: int = 8) -> Pool:
         )
     except DATABASE_ERRORS as error:
         raise Unavailable(f"PostgreSQL can't be reached: {type(error).__name__}") from error
-
-
-def make_engine(url: str, *, application: str, size: int = 4) -> AsyncEngine:
-    """SQLAlchemy's engine on the same database. JSON goes through msgspec."""
-    target = make_url(dsn_of(url)).set(drivername="postgresql+asyncpg")
-    return create_async_engine(
-        target,
-        pool_size=size,
-        max_overflow=size,
-        pool_pre_ping=True,
-        json_serializer=_encode,
-        json_deserializer=msgspec.json.decode,
-        connect_args={"server_settings": {"application_name": application, **ORDINARY}, "timeout": CONNECT_TIMEOUT_S},
-    )

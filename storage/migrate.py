@@ -1,20 +1,21 @@
-"""Bringing a database to this code's schema: one migrator at a time, replicas wait for it."""
+"""Bringing a database to this code's schema: one migrator at a time. `python -m storage.migrate < URL` for those who would
+not have SQLAlchemy in memory (storage/revisions.py).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from config.errors import Unavailable
-from storage.db import connect, make_engine
+from storage.db import ORDINARY, connect, dsn_of
 from storage.engines.postgres import check_locale
 from storage.locks import Lock, Role
 from storage.partitions import ensure_partitions
@@ -30,14 +31,16 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
-def head_revision() -> str:
-    """The revision this code was written for."""
-    return str(ScriptDirectory(str(HERE)).get_current_head())
+def make_engine(url: str) -> AsyncEngine:
+    """SQLAlchemy's engine on the database, with one connection."""
+    target = make_url(dsn_of(url)).set(drivername="postgresql+asyncpg")
+    settings = {"application_name": "hub migrate", **ORDINARY}
+    return create_async_engine(target, pool_size=1, max_overflow=1, connect_args={"server_settings": settings})
 
 
 async def migrate(url: str) -> None:
     """Upgrades to the newest revision and makes the partitions that are due. Raises EngineFailed on a bad locale."""
-    engine = make_engine(url, application="hub migrate", size=1)
+    engine = make_engine(url)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SET lock_timeout = '60s'"))
@@ -58,21 +61,5 @@ async def migrate(url: str) -> None:
         await raw.close()
 
 
-async def current_revision(engine: AsyncEngine) -> str | None:
-    """The revision the database is at, None before the first."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
-
-
-async def wait_for_revision(url: str, *, deadline_s: float = 120) -> None:
-    """For replicas: returns once the database is at this code's revision. Raises Unavailable after the deadline."""
-    engine = make_engine(url, application="hub wait", size=1)
-    wanted = head_revision()
-    try:
-        async with asyncio.timeout(deadline_s):
-            while await current_revision(engine) != wanted:
-                await asyncio.sleep(0.5)
-    except TimeoutError:
-        raise Unavailable(f"the database is not at revision {wanted}; start `main.py run` or `worker` once") from None
-    finally:
-        await engine.dispose()
+if __name__ == "__main__":
+    asyncio.run(migrate(sys.stdin.read()))

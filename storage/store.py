@@ -6,23 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from config.settings import Settings
 from storage.blobs import Blobs
 from storage.bus import Bus
-from storage.db import Pool, make_engine, make_pool
+from storage.db import Pool, make_pool
 from storage.vault import Vault
 
 
 @dataclass(frozen=True)
 class Store:
-    """`url`: for connections that hold locks; `pool`: reads and short transactions; `engine`: SQLAlchemy's."""
+    """`url`: for connections that hold locks; `pool`: reads and short transactions."""
 
     settings: Settings
     url: str
     pool: Pool
-    engine: AsyncEngine
     bus: Bus
     blobs: Blobs
     vault: Vault
@@ -34,17 +31,14 @@ async def open_store(
 ) -> AsyncIterator[Store]:
     """Opens everything; `store.bus.run()` is the caller's to start. Raises Unavailable, BadSettings."""
     pool = await make_pool(database_url, application=application)
-    engine = make_engine(database_url, application=application)
     try:
         yield Store(
             settings=settings,
             url=database_url,
             pool=pool,
-            engine=engine,
             bus=Bus(redis_url),
             blobs=Blobs(settings.data_dir / "blobs"),
             vault=Vault.open(settings),
         )
     finally:
-        await engine.dispose()
         pool.terminate()

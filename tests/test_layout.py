@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +144,11 @@ def test_files_named_in_the_architecture_exist() -> None:
     named = {path for text in pages for path in re.findall(r"`([\w/]+/[\w.]+\.(?:py|sql))`", text)}
     assert named
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_what_a_running_hub_does_not_load() -> None:
+    """Schema tools are for the process that migrates: they would cost each of the others 30 MB."""
+    code = "import sys, commands.process, commands.web, commands.work; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"storage.store", "aiohttp"} <= set(done.stdout.split())
+    assert not {"sqlalchemy", "alembic"} & set(done.stdout.split())

@@ -14,8 +14,8 @@ from inbox.api.lists import Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.outbound import replies
 from storage.bus import Topic
-from storage.models.outbound import STATES
 from storage.outbound_view import OutboundItem, get_outbound, list_outbound
+from storage.words import STATES
 
 routes = Routes("outbound")
 

@@ -10,18 +10,7 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Document, Empty, Id, Now, Small, Tags, Zero
-
-STATES = (
-    "queued",
-    "claimed",
-    "sending",
-    "sent",
-    "delivered",
-    "read",
-    "failed",
-    "in_doubt",
-    "cancelled",
-)
+from storage.words import STATES
 
 
 class Outbound(Base):

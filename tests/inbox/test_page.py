@@ -29,7 +29,7 @@ async def http(store: Store) -> AsyncIterator[aiohttp.ClientSession]:
         return 0
 
     demo = store.settings.model_copy(update={"demo": True})
-    changed = Store(demo, store.url, store.pool, store.engine, store.bus, store.blobs, store.vault)
+    changed = Store(demo, store.url, store.pool, store.bus, store.blobs, store.vault)
     app = web.Application()
     app[DEPS] = InboxDeps(changed, Live(changed), merge=join_cards, undo_merge=part_cards, replay=replay)
     add_page(app)

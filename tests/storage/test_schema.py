@@ -8,16 +8,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
-from storage.db import RawConnection, make_engine
-from storage.migrate import head_revision
+from storage.db import RawConnection
+from storage.migrate import make_engine
 from storage.migrations.naming import is_partition
 from storage.models import Base
+from storage.revisions import head_revision
 from tests.conftest import Database
 
 
 async def test_models_equal_migrations(database: Database) -> None:
     """A database that was migrated has exactly the tables, columns and indexes of the models."""
-    engine = make_engine(database.url, application="test")
+    engine = make_engine(database.url)
 
     def differences(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(
