@@ -70,6 +70,13 @@ class Snapshot:
     backends: dict[int, tuple[str, float]]
 
 
+def _is_worker(pid: int) -> bool:
+    """Among the hub's children are its engines as well."""
+    with suppress(OSError):
+        return b"--attached" in (PROC / str(pid) / "cmdline").read_bytes()
+    return False
+
+
 _KINDS = """
 SELECT pid, CASE WHEN backend_type = 'client backend' THEN application_name ELSE backend_type END AS kind
 FROM pg_stat_activity
@@ -81,7 +88,7 @@ async def snapshot(connection: RawConnection, *, hub: int, postmaster: int, valk
     living = sum(cpu_s(pid) for pid in children(postmaster))
     return Snapshot(
         hub=cpu_s(hub),
-        worker=sum(map(cpu_s, tree(hub)[1:])),
+        worker=sum(cpu_s(pid) for pid in children(hub) if _is_worker(pid)),
         postgres=cpu_s(postmaster, with_reaped=True) + living,
         valkey=cpu_s(valkey),
         bench=cpu_s(os.getpid()),

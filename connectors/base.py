@@ -200,14 +200,37 @@ class Media(msgspec.Struct, frozen=True):
     type: str = ""
 
 
+class Resource(Protocol):
+    """What a connector holds open between two calls."""
+
+    def close(self) -> None:
+        """At once: what is idle ends now, what is in use as soon as it is not."""
+
+    async def aclose(self) -> None:
+        """The same, with a proper good-bye of a few seconds at most. Raises nothing."""
+
+
 @dataclass(slots=True)
 class Io:
-    """What a connector may use of the world. `state` lives as long as the channel's settings: clients, sessions, tokens."""
+    """What a connector may use of the world. `state` lives as long as the channel's settings: clients, sessions, tokens;
+    `resources`: those of them that must be closed.
+    """
 
     http: aiohttp.ClientSession
     state: dict[str, Any] = field(default_factory=dict)
     timeout_s: float = 30.0
     public_url: str = ""
+    resources: list[Resource] = field(default_factory=list)
+
+    def close(self) -> None:
+        """The channel's settings have changed; calls that go on are not disturbed."""
+        for resource in self.resources:
+            resource.close()
+
+    async def aclose(self) -> None:
+        """No call goes on any more."""
+        for resource in self.resources:
+            await resource.aclose()
 
 
 class Fetched(msgspec.Struct, frozen=True):
@@ -325,6 +348,8 @@ class Connector(Generic[S]):
     verify(payload, settings)       raises BadSignature or BadPayload; runs before anything is kept
     handshake(payload, settings)    an Answer to a request that carries no event (challenge, confirmation), else None
     acknowledge(payload, settings)  the 2xx answer to a payload just kept, where `ok` is not enough; total
+    cors(payload, settings)         headers by which a page's script may read any answer of the hook, refusals too; total.
+                                    The payload is without its body
     peek(payload, settings)         dedup, lane and class; total
     normalize(payload, settings)    items; raises BadPayload only
     asks(payload, settings)         the question "who should take this call?" in a payload, else None
@@ -359,6 +384,7 @@ class Connector(Generic[S]):
     attach: Callable[[S, Io, str], Awaitable[None]] | None = None
     ok: Answer = Answer()
     acknowledge: Callable[[Payload, S], Answer] | None = None
+    cors: Callable[[Payload, S], Mapping[str, str]] | None = None
     reaches: frozenset[str] = frozenset()
     capabilities: Capabilities = Capabilities()
     limits: Limits = Limits()

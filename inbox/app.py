@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from inbox.api import (
+    calls,
     channels,
     contacts,
     conversations,
@@ -33,6 +34,7 @@ PARTS = (
     contacts,
     conversations,
     messages,
+    calls,
     files,
     outbound,
     journal,

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -22,13 +23,15 @@ __all__ = ["Fault", "Folder", "Imap", "Kept", "SmtpSink", "imap_server", "smtp_s
 
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # aiosmtpd's: it writes every line of every mail
 
-Stage = Literal["connect", "mail", "rcpt", "data"]
+BODY_BEGIN = 1 << 16
+Stage = Literal["connect", "rset", "mail", "rcpt", "body", "data"]
 
 
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong once. `answer`: a reply line such as `450 4.2.1 later`, or `hang` (no answer until the end) or
-    `drop` (the connection is cut). At `data` the whole mail has been received by then. `address`: only for this one.
+    `drop` (the connection is cut). At `data` the whole mail has been received by then, at `body` some of it, and the
+    connection is cut whatever the answer. `address`: only for this one.
     """
 
     stage: Stage
@@ -47,7 +50,9 @@ class Kept:
 
 @dataclass
 class SmtpSink:
-    """`received`: every mail whose final dot came, accepted or not; `mails`: those accepted."""
+    """`received`: every mail whose final dot came, accepted or not; `mails`: those accepted. `connections`: all there ever
+    were, `open_now` those that are still open. `one_each`: hangs up after every mail.
+    """
 
     user: str = ""
     password: str = "secret"
@@ -56,6 +61,10 @@ class SmtpSink:
     mails: list[Kept] = field(default_factory=list)
     received: list[Kept] = field(default_factory=list)
     logins: int = 0
+    connections: int = 0
+    open_now: set[SMTP] = field(default_factory=set)
+    one_each: bool = False
+    tls: ssl.SSLContext | None = None
     imap: Imap | None = None
     port: int = 0
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,8 +72,12 @@ class SmtpSink:
 
     async def until(self, number: int, timeout_s: float = 10.0) -> None:
         """Waits for so many accepted mails. Raises TimeoutError."""
+        await self.when(lambda: len(self.mails) >= number, timeout_s)
+
+    async def when(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Waits until it is, looked at after each mail, and each connection that came or went. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
-            while len(self.mails) < number:
+            while not is_true():
                 self.arrived.clear()
                 await self.arrived.wait()
 
@@ -92,6 +105,9 @@ class SmtpSink:
         session.host_name = hostname
         answer = await self._misbehave(server, "connect")
         return [answer] if answer else responses
+
+    async def handle_RSET(self, server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        return await self._misbehave(server, "rset") or "250 2.0.0 OK"
 
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
@@ -130,6 +146,15 @@ class SmtpSink:
             self.imap.deliver(kept.data)
         return answer or "250 2.0.0 queued"
 
+    async def begins_body(self, server: SMTP) -> bool:
+        """Before a mail's bytes. False: the connection has been cut in their midst."""
+        if not self._fault("body"):
+            return True
+        await server.push("354 go on")
+        await server._reader.read(BODY_BEGIN)  # noqa: SLF001 - no hook stands between the mail and its end
+        _cut(server)
+        return False
+
     def authenticate(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: object
     ) -> AuthResult:
@@ -146,7 +171,7 @@ class SmtpSink:
             return self._protocol()
 
     def _protocol(self) -> SMTP:
-        return SMTP(
+        return _Server(
             self,
             data_size_limit=self.max_size,
             enable_SMTPUTF8=True,
@@ -160,29 +185,48 @@ class SmtpSink:
         )
 
 
+class _Server(SMTP):
+    """aiosmtpd's, which tells of its connections and has a moment before and after each mail."""
+
+    def __init__(self, sink: SmtpSink, **options: Any) -> None:
+        super().__init__(sink, **options)
+        self._sink = sink
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._sink.connections += 1
+        self._sink.open_now.add(self)
+        self._sink.arrived.set()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._sink.open_now.discard(self)
+        self._sink.arrived.set()
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        if not await self._sink.begins_body(self):
+            return
+        await super().smtp_DATA(arg)
+        if self._sink.one_each and self.transport is not None:
+            self.transport.close()
+
+
 def _cut(protocol: SMTP) -> None:
-    if isinstance(protocol.transport, asyncio.WriteTransport):
-        protocol.transport.abort()
+    if protocol.transport is not None:
+        cast("asyncio.WriteTransport", protocol.transport).abort()
 
 
 @contextlib.asynccontextmanager
 async def smtp_sink(sink: SmtpSink | None = None) -> AsyncIterator[SmtpSink]:
     """The server on 127.0.0.1, until the block ends."""
     smtp = sink or SmtpSink()
-    open_now: set[SMTP] = set()
-
-    def connected() -> SMTP:
-        protocol = smtp.protocol()
-        open_now.add(protocol)
-        return protocol
-
-    server = await asyncio.get_running_loop().create_server(connected, "127.0.0.1", smtp.port)
+    server = await asyncio.get_running_loop().create_server(smtp.protocol, "127.0.0.1", smtp.port, ssl=smtp.tls)
     smtp.port = server.sockets[0].getsockname()[1]
     try:
         yield smtp
     finally:
         smtp.closing.set()
         server.close()
-        for protocol in open_now:
+        for protocol in list(smtp.open_now):
             _cut(protocol)
         await server.wait_closed()

@@ -20,18 +20,18 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-import aiohttp
 from aiohttp import web
 
+from simulator.hooks import FORM, Simulator
 from simulator.mango_calls import Event, Script, Transfer
 
 __all__ = ["Command", "MangoSimulator", "Played", "Script", "sign"]
 
-DELIVERY_S = 30.0
 LINE = "74950000001"
 RECORDING = b"ID3\x04\x00" + bytes(range(256)) * 40
 
@@ -67,14 +67,16 @@ class _Waiting:
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class MangoSimulator:
+class MangoSimulator(Simulator):
     """The PBX. `extensions`: those it knows, none = all; `refuse`: codes that the next commands are answered with."""
+
+    root = "/vpbx"
 
     def __init__(
         self, key: str, salt: str, *, pace: float = 0.0, shuffle: random.Random | None = None, repeat: int = 1
     ) -> None:
+        super().__init__()
         self.hook = ""
-        self.base_url = ""
         self.commands: list[Command] = []
         self.extensions: set[str] = set()
         self.refuse: list[int] = []
@@ -91,51 +93,18 @@ class MangoSimulator:
         self._routed_at = float("-inf")
         self._waiting: dict[str, _Waiting] = {}
         self._calls: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-        self._http: aiohttp.ClientSession | None = None
 
     # ------------------------------------------------------------ life
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listens; returns the base URL for a channel's settings."""
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DELIVERY_S))
+    def _application(self) -> web.Application:
         app = web.Application()
-        app.router.add_post("/vpbx/{path:.+}", self._command)
+        app.router.add_post(f"{self.root}/{{path:.+}}", self._command)
         app.router.add_get("/files/{id}", self._file)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.base_url = f"http://{host}:{self._runner.addresses[0][1]}/vpbx"
-        return self.base_url
+        return app
 
-    async def stop(self) -> None:
-        """Ends calls that go on, without telling."""
-        for task in self._calls:
-            task.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls)
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._http is not None:
-            await self._http.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self.stop()
-
-    async def wait(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Returns once `is_true()`, looked at after every command and every event told. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while not is_true():
-                await self._changed.wait()
-
-    def _note(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+    def _running(self) -> set[asyncio.Task[None]]:
+        """Calls that go on; nobody is told of their end."""
+        return self._calls
 
     # ------------------------------------------------------------ calls
 
@@ -239,20 +208,12 @@ class MangoSimulator:
 
     async def tell(self, event: Event) -> int:
         """One event to the hook, once. Returns the status it was answered with; 0 for none at all."""
-        if self._http is None:
-            raise RuntimeError("start the simulator first")
         text = json.dumps(event.data, ensure_ascii=False)
         form = {"vpbx_api_key": self._key, "sign": sign(self._key, text, self._salt), "json": text}
-        status = 0
-        try:
-            async with self._http.post(self.hook.rstrip("/") + event.path, data=form) as response:
-                await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            status = 0  # Mango takes no notice either
+        status = await self.call_hook(self.hook.rstrip("/") + event.path, urlencode(form).encode(), FORM)
         self.told.append(event)
         self.statuses.append(status)
-        self._note()
+        self.note()
         return status
 
     async def _greet(self, script: Script, leg: str, greeting_s: float) -> _Waiting:
@@ -302,14 +263,14 @@ class MangoSimulator:
 
     def _answer(self, path: str, data: dict[str, Any], code: int, status: int = 200) -> web.Response:
         self.commands.append(Command(path, data, code, time.monotonic()))
-        self._note()
+        self.note()
         return web.json_response({"result": code}, status=status)
 
     def _route(self, path: str, data: dict[str, Any]) -> web.Response:
         now = time.monotonic()
         if now - self._routed_at < self.route_every_s:
             self.commands.append(Command(path, data, 429, now))
-            self._note()
+            self.note()
             said = {"name": "Service Unavailable", "message": "Rate limit exceeded.", "code": 0, "status": 429}
             return web.json_response(said, status=429)
         self._routed_at = now

@@ -17,17 +17,16 @@ import asyncio
 import hashlib
 import itertools
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlencode
 
-import aiohttp
 from aiohttp import web
 
-DELIVERY_S = 30.0
+from simulator.hooks import FORM, Lines, Simulator
+
 MAX_TEXT = 1000
 MOSCOW = timezone(timedelta(hours=3))
 FaultKind = Literal["error", "status", "hang_before", "hang_after", "drop_before", "drop_after"]
@@ -63,7 +62,7 @@ class SentSms:
     at: float
 
 
-class SmscSimulator:
+class SmscSimulator(Simulator):
     """The gateway. `sent` and `calls` record what came; `statuses` is what status.php knows; `faults` strike in order."""
 
     def __init__(
@@ -77,10 +76,11 @@ class SmscSimulator:
         repeat_s: float = 60.0,
         backoff_s: float = 1.0,
     ) -> None:
+        super().__init__()
         self.hook, self.secret, self.digest = hook, secret, digest
         self.login, self.psw = login, psw
         self.number = "79160000000"
-        self.repeat_s, self.backoff_s = repeat_s, backoff_s
+        self.repeat_s = repeat_s
         self.by_get = False
         self.reports: Sequence[int] = (0, 1)
         self.reason = 0
@@ -90,64 +90,24 @@ class SmscSimulator:
         self.statuses: dict[tuple[str, int], int] = {}
         self.faults: list[Fault] = []
         self.balance = 1000.0
-        self.deliveries = 0
-        self.base_url = ""
         self._last: dict[tuple[str, str], float] = {}
         self._ids = itertools.count(900_001)
-        self._queues: dict[str, deque[str]] = defaultdict(deque)
-        self._workers: dict[str, asyncio.Task[None]] = {}
-        self._changed = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-        self._http: aiohttp.ClientSession | None = None
+        self._lines: Lines[str, str] = Lines(self._deliver, self.note, backoff_s=backoff_s)
 
     # ------------------------------------------------------------ life
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listens; returns the base URL for a channel's settings."""
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DELIVERY_S))
+    def _application(self) -> web.Application:
         app = web.Application()
         app.router.add_route("*", "/sys/{script}.php", self._api)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.base_url = f"http://{host}:{self._runner.addresses[0][1]}"
-        return self.base_url
+        return app
 
-    async def stop(self) -> None:
-        """Ends hanging calls and deliveries; what waits is forgotten."""
-        self._stopping.set()
-        workers = list(self._workers.values())
-        for task in workers:
-            task.cancel()
-        if workers:
-            await asyncio.wait(workers)
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._http is not None:
-            await self._http.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self.stop()
-
-    async def wait(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Returns once `is_true()`, looked at after every change here. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while not is_true():
-                await self._changed.wait()
+    def _running(self) -> list[asyncio.Task[None]]:
+        return self._lines.tasks
 
     @property
     def waiting(self) -> int:
         """Calls of the handler not yet taken by it."""
-        return sum(map(len, self._queues.values()))
-
-    def _note(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        return len(self._lines.waiting)
 
     # ------------------------------------------------------------ what calls the hub
 
@@ -175,44 +135,14 @@ class SmscSimulator:
         signed[self.digest] = hashlib.new(self.digest, text.encode(), usedforsecurity=False).hexdigest()
         phone = signed.get("phone", "")
         if self.hook:
-            self._queues[phone].extend([urlencode(signed)] * self.copies)
-            if phone not in self._workers:
-                # Owned: kept in `_workers` until the queue is empty, cancelled and awaited by stop.
-                self._workers[phone] = asyncio.create_task(  # lint-skip: tasks - owned by `_workers`
-                    self._deliver_all(phone)
-                )
-        self._note()
+            self._lines.add(phone, *[urlencode(signed)] * self.copies)
+        self.note()
         return signed
 
-    async def _deliver_all(self, phone: str) -> None:
-        queue = self._queues[phone]
-        delay = self.backoff_s
-        try:
-            while queue:
-                if await self._deliver(queue[0]):
-                    queue.popleft()
-                    delay = self.backoff_s
-                else:
-                    await asyncio.sleep(delay)
-                    delay = min(delay * 2, 60.0)
-                self._note()
-        finally:
-            if self._workers.get(phone) is asyncio.current_task():
-                del self._workers[phone]
-
     async def _deliver(self, form: str) -> bool:
-        self.deliveries += 1
-        if self._http is None:
-            raise RuntimeError("start the simulator first")
-        try:
-            if self.by_get:
-                async with self._http.get(f"{self.hook}?{form}") as response:
-                    return response.status < 300
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            async with self._http.post(self.hook, data=form.encode(), headers=headers) as response:
-                return response.status < 300
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
+        if self.by_get:
+            return 0 < await self.call_hook(f"{self.hook}?{form}") < 300
+        return 0 < await self.call_hook(self.hook, form.encode(), FORM) < 300
 
     # ------------------------------------------------------------ the API
 
@@ -233,14 +163,11 @@ class SmscSimulator:
             if fault.kind.endswith("_before"):
                 return await self._break(fault, request)
         answer = self._answer(script, fields)
-        self._note()
+        self.note()
         return await self._break(fault, request) if fault is not None else answer
 
     async def _break(self, fault: Fault, request: web.Request) -> web.Response:
-        if fault.kind.startswith("hang"):
-            await self._stopping.wait()
-        if request.transport is not None:
-            request.transport.abort()
+        await self.break_off(request, hang=fault.kind.startswith("hang"))
         return web.Response(status=500)
 
     def _answer(self, script: str, fields: dict[str, str]) -> web.Response:

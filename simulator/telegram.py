@@ -19,26 +19,27 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
-import aiohttp
 from aiohttp import BodyPartReader, web
 
+from simulator.hooks import BACKOFF_MAX_S, Lines, Simulator
 from simulator.telegram_methods import METHODS, Fields, Files, send
 from simulator.telegram_state import Bot, Fault, Refusal, SentMessage
 
 __all__ = ["Bot", "Fault", "Refusal", "SentMessage", "TelegramSimulator"]
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
-DELIVERY_S = 30.0
 
 
-class TelegramSimulator:
+class TelegramSimulator(Simulator):
     """The server. `sent` and `answered` record what came; `blocked` chats answer 403; `faults` strike in order."""
 
     def __init__(self, *, backoff_factor: float = 1.0, first_update_id: int = 810_000_000) -> None:
+        super().__init__()
         self.bots: dict[str, Bot] = {}
+        self.lines: dict[str, Lines[int, dict[str, Any]]] = {}
         self.sent: list[SentMessage] = []
         self.deleted: list[tuple[int, int]] = []
         self.edited: list[tuple[int, int, str]] = []
@@ -47,66 +48,40 @@ class TelegramSimulator:
         self.blocked: set[int] = set()
         self.faults: list[Fault] = []
         self.calls: list[str] = []
-        self.deliveries = 0
-        self.base_url = ""
         self._backoff = backoff_factor
         self._ids = itertools.count(first_update_id)
         self._files: dict[str, bytes] = {}
-        self._changed = asyncio.Event()
-        self._stopping = asyncio.Event()
-        self._runner: web.AppRunner | None = None
-        self._http: aiohttp.ClientSession | None = None
 
     # ------------------------------------------------------------ life
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listens; returns the base URL for a channel's settings."""
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DELIVERY_S))
+    def _application(self) -> web.Application:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_route("*", "/bot{token}/{method}", self._api)
         app.router.add_get("/file/bot{token}/{path:.+}", self._file)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-        self.base_url = f"http://{host}:{self._runner.addresses[0][1]}"
-        return self.base_url
+        return app
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return [task for lines in self.lines.values() for task in lines.tasks]
 
     async def stop(self) -> None:
-        """Ends polls, hanging calls and deliveries; what waits is forgotten."""
+        """Polls end too."""
         self._stopping.set()
-        workers = [task for bot in self.bots.values() for task in bot.workers.values()]
-        for task in workers:
-            task.cancel()
         for bot in self.bots.values():
             bot.wake()
-        if workers:
-            await asyncio.wait(workers)
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._http is not None:
-            await self._http.close()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        await self.stop()
+        await super().stop()
 
     def add_bot(self, token: str, name: str = "Поддержка", username: str = "help_demo_bot") -> Bot:
         """A bot the server knows; other tokens get 401."""
-        return self.bots.setdefault(token, Bot(token, name, username))
-
-    async def wait(self, is_true: Callable[[], bool], timeout_s: float = 10.0) -> None:
-        """Returns once `is_true()`, looked at after every change here. Raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while not is_true():
-                await self._changed.wait()
-
-    def note(self) -> None:
-        """Something changed: `wait` looks again."""
-        self._changed.set()
-        self._changed = asyncio.Event()
+        bot = self.bots.setdefault(token, Bot(token, name, username))
+        if token not in self.lines:
+            self.lines[token] = Lines(
+                partial(self._deliver, bot),
+                self.note,
+                backoff_s=self._backoff,
+                most_s=BACKOFF_MAX_S * self._backoff,
+                is_open=lambda: bool(bot.webhook),
+            )
+        return bot
 
     # ------------------------------------------------------------ what clients do
 
@@ -182,46 +157,21 @@ class TelegramSimulator:
 
     def enqueue(self, bot: Bot, chat_id: int, update: dict[str, Any]) -> None:
         """To the webhook, behind what waits for the same chat."""
-        bot.queues[chat_id].append(update)
-        if chat_id not in bot.workers:
-            # Owned: kept in `workers` until the queue is empty, cancelled and awaited by stop and deleteWebhook.
-            bot.workers[chat_id] = asyncio.create_task(  # lint-skip: tasks - owned by `workers`
-                self._deliver_chat(bot, chat_id)
-            )
-
-    async def _deliver_chat(self, bot: Bot, chat_id: int) -> None:
-        queue = bot.queues[chat_id]
-        delay = 1.0
-        try:
-            while queue and bot.webhook:
-                async with bot.slots:
-                    accepted = await self._deliver(bot, queue[0])
-                if accepted:
-                    bot.updates.pop(queue.popleft()["update_id"], None)
-                    delay = 1.0
-                else:
-                    await asyncio.sleep(delay * self._backoff)
-                    delay = min(delay * 2, 60.0)
-                self.note()
-        finally:
-            if bot.workers.get(chat_id) is asyncio.current_task():
-                del bot.workers[chat_id]
+        self.lines[bot.token].add(chat_id, update)
 
     async def _deliver(self, bot: Bot, update: dict[str, Any]) -> bool:
-        self.deliveries += 1
         headers = {"Content-Type": "application/json"}
         if secret := bot.webhook.get("secret_token"):
             headers[SECRET_HEADER] = secret
         body = json.dumps(update, ensure_ascii=False).encode()
-        if self._http is None:
-            raise RuntimeError("start the simulator first")
-        try:
-            async with self._http.post(bot.webhook["url"], data=body, headers=headers) as response:
-                await response.read()
-                bot.last_error = "" if response.status < 300 else f"Wrong response from the webhook: {response.status}"
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            bot.last_error = f"Connection failed: {type(error).__name__}"
-        return not bot.last_error
+        async with bot.slots:
+            status = await self.call_hook(bot.webhook["url"], body, headers)
+        if not 0 < status < 300:
+            bot.last_error = f"Wrong response from the webhook: {status}" if status else "Connection failed"
+            return False
+        bot.last_error = ""
+        bot.updates.pop(update["update_id"], None)
+        return True
 
     # ------------------------------------------------------------ the Bot API
 
@@ -266,10 +216,7 @@ class TelegramSimulator:
 
     async def _break(self, fault: Fault, request: web.Request) -> None:
         self.note()
-        if fault.kind.startswith("hang"):
-            await self._stopping.wait()
-        if request.transport is not None:
-            request.transport.abort()
+        await self.break_off(request, hang=fault.kind.startswith("hang"))
         raise Refusal(500, "Request aborted")
 
     async def _file(self, request: web.Request) -> web.StreamResponse:

@@ -49,7 +49,7 @@ async def _set_webhook(sim: TelegramSimulator, bot: Bot, _method: str, fields: F
         return await _delete_webhook(sim, bot, _method, fields, _files)
     bot.webhook = fields
     bot.slots = asyncio.Semaphore(int(fields.get("max_connections") or 40))
-    queued = {update["update_id"] for queue in bot.queues.values() for update in queue}
+    queued = {update["update_id"] for update in sim.lines[bot.token].waiting}
     for update in list(bot.updates.values()):
         if update["update_id"] not in queued:
             sim.enqueue(bot, _chat_of(update), update)
@@ -57,14 +57,9 @@ async def _set_webhook(sim: TelegramSimulator, bot: Bot, _method: str, fields: F
     return True
 
 
-async def _delete_webhook(_sim: TelegramSimulator, bot: Bot, _method: str, fields: Fields, _files: Files) -> Any:
+async def _delete_webhook(sim: TelegramSimulator, bot: Bot, _method: str, fields: Fields, _files: Files) -> Any:
     bot.webhook = {}
-    workers = list(bot.workers.values())
-    for task in workers:
-        task.cancel()
-    if workers:
-        await asyncio.wait(workers)
-    bot.queues.clear()
+    await sim.lines[bot.token].clear()
     if str(fields.get("drop_pending_updates")).lower() == "true":
         bot.updates.clear()
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -56,8 +56,6 @@ class Bot:
     username: str
     webhook: dict[str, Any] = field(default_factory=dict)
     updates: dict[int, dict[str, Any]] = field(default_factory=dict)
-    queues: dict[int, deque[dict[str, Any]]] = field(default_factory=lambda: defaultdict(deque))
-    workers: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(40))
     message_ids: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     last_error: str = ""

@@ -9,7 +9,8 @@ Quirks that shape this file:
 - nothing is dropped: mail that programs wrote has `meta.auto`, bounces become `delivery` items.
 
 Beside it: tables.py (settings), parts.py and mime.py (the tree of parts), headers.py, charsets.py, html.py, quotes.py,
-threading.py, automatic.py, bounces.py; imap.py and imap_session.py (listening), smtp.py and compose.py (sending).
+threading.py, automatic.py, bounces.py; imap.py and imap_session.py (listening), compose.py, smtp.py,
+smtp_connections.py and smtp_answers.py (sending).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Sending over SMTP (RFC 5321): one connection a message, one recipient's answer at a time.
+"""Sending over SMTP (RFC 5321): one mail at a time over a connection, one recipient's answer at a time.
 
-A server that took the final dot and then fell silent may have the mail: that is in doubt. Silence before the mail's
-first byte has left is a surely-not, and tried again.
+A server that may have got the final dot and then fell silent may have the mail: that is in doubt. Without the dot it has
+no mail, however much of it had left: surely not sent, and tried again.
 
 `Sent.meta.refused` = {address: code}: copies that were not accepted while the recipient was.
 """
@@ -11,33 +11,25 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import cast
 
 import aiosmtplib
 from aiosmtplib import SMTPException, SMTPResponse
 
-from config.errors import BadChannel, InDoubt, RateLimited, Rejected, RetryLater, SendError
+from config.errors import BadChannel, InDoubt, Rejected, RetryLater, SendError
 from connectors.base import Io, OutMessage, Sent
-from connectors.email.bounces import meaning
 from connectors.email.compose import LoadedFile, Mail, compose
+from connectors.email.smtp_answers import classify
+from connectors.email.smtp_connections import CLOSING, Connections, Line, Stage, connections
 from connectors.email.tables import EmailSettings
 
 MAX_FILE = 25 << 20
-QUIT_S = 2.0
-GREYLIST_S = 300.0
-PAUSE_S = 60.0
-FULL_S = 3600.0
+GO_ON = 354
+CHUNK = 64 << 10
 
-_ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
-_GREYLIST = re.compile(r"gr[ae]y-?list|try again (?:in|later|after)", re.IGNORECASE)
-_RATE = re.compile(
-    r"\brate\b|too (?:many|fast)|throttl|slow down|limit|quota of|exceeded|слишком (?:много|часто)|лимит", re.IGNORECASE
-)
-_LOGIN = re.compile(
-    r"relay|authenticat|\blog ?in\b|not permitted to send|sender .{0,40}not allowed|sendas", re.IGNORECASE
-)
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_DOT = re.compile(rb"(?m)^\.")
 
 
 async def send(message: OutMessage, settings: EmailSettings, io: Io) -> Sent:
@@ -48,10 +40,11 @@ async def send(message: OutMessage, settings: EmailSettings, io: Io) -> Sent:
         raise Rejected("The files are larger than the 25 MB that mail servers take.")
     files = [LoadedFile(file.name, file.type, await file.read()) for file in message.files]
     mail = await asyncio.to_thread(compose, message, settings, files)
-    stage = _Stage()
+    letter = _Letter(mail, await asyncio.to_thread(_stuffed, mail.data))
+    stage = Stage()
     try:
         async with asyncio.timeout(io.timeout_s):
-            refused = await _deliver(mail, settings, io, stage)
+            refused = await _deliver(letter, connections(settings, io), stage)
     except SendError as error:
         problem: SendError = error
     except (SMTPException, OSError, TimeoutError) as error:
@@ -66,42 +59,66 @@ async def send(message: OutMessage, settings: EmailSettings, io: Io) -> Sent:
 async def check_smtp(settings: EmailSettings, io: Io) -> str:
     """Logs in. Raises BadChannel (log-in), RetryLater (network)."""
     try:
-        async with _connected(settings, io) as client:
-            size = client.esmtp_extensions.get("size", "") if client.is_connected else ""
+        line = await Connections(settings, io.timeout_s).fresh(Stage())
     except (SMTPException, OSError, TimeoutError) as error:
-        problem = _broken(error, _Stage())
+        problem = _broken(error, Stage())
     else:
+        size = line.client.esmtp_extensions.get("size", "")
+        await line.aclose()
         limit = f", takes up to {int(size) >> 20} MB" if size.isdecimal() and int(size) >> 20 else ""
         return f"SMTP: logged in at {settings.smtp_host}{limit}"
     raise problem
 
 
-@dataclass(slots=True)
-class _Stage:
-    """How far the conversation came: `body_left` once the first byte of the mail may have gone out."""
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A mail, and its bytes as DATA sends them."""
 
-    name: str = "connect"
-    body_left: bool = False
+    mail: Mail
+    wire: bytes
 
 
-async def _deliver(mail: Mail, settings: EmailSettings, io: Io, stage: _Stage) -> dict[str, str]:
-    """Copies that were refused. Raises what the server or the library say."""
-    async with _connected(settings, io, stage) as client:
+async def _deliver(letter: _Letter, own: Connections, stage: Stage) -> dict[str, str]:
+    """Copies that were refused. Raises what the server or the library say.
+
+    A connection that has had its time is no reason to fail: before the end of the mail has left a new one is tried.
+    """
+    line = await own.kept()
+    if line is not None:
+        try:
+            return await _over(line, own, letter, stage)
+        except (SMTPException, OSError) as error:
+            if not _has_had_its_time(error, stage):
+                raise
+        stage.name = "connect"
+    return await _over(await own.fresh(stage), own, letter, stage)
+
+
+def _has_had_its_time(error: Exception, stage: Stage) -> bool:
+    """Lost while it was kept, or no more mails by it (servers count them)."""
+    if stage.dot_left:
+        return False
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return error.code == CLOSING or (stage.name == "mail" and error.code // 100 == 4)
+    return True
+
+
+async def _over(line: Line, own: Connections, letter: _Letter, stage: Stage) -> dict[str, str]:
+    mail = letter.mail
+    with own.lent(line) as client:
         _check_size(client, mail)
         stage.name = "mail"
-        _expect(await client.execute_command(b"MAIL", *_mail_from(client, mail, settings)), stage.name)
+        _expect(await client.execute_command(b"MAIL", *_mail_from(client, mail, own.settings)))
         refused: dict[str, str] = {}
         for number, recipient in enumerate(mail.recipients):
             stage.name = "rcpt"
             answer = await client.execute_command(b"RCPT", f"TO:<{recipient}>".encode())
-            if number == 0:
-                _expect(answer, stage.name)
+            if number == 0 or answer.code == CLOSING:
+                _expect(answer)
             elif answer.code // 100 != 2:
                 refused[recipient] = str(answer.code)
         stage.name = "data"
-        _watch_body(client, stage)
-        await client.data(mail.data)
-        stage.name = "done"
+        await _hand_over(client, letter.wire, stage)
         return refused
 
 
@@ -122,82 +139,47 @@ def _check_size(client: aiosmtplib.SMTP, mail: Mail) -> None:
         raise Rejected(f"The mail is larger than the {int(limit) >> 20} MB this server takes.", provider_code="5.3.4")
 
 
-def _watch_body(client: aiosmtplib.SMTP, stage: _Stage) -> None:
-    """The library sends DATA and the mail in one call; only the wire tells which of them was reached."""
+async def _hand_over(client: aiosmtplib.SMTP, wire: bytes, stage: Stage) -> None:
+    """The mail and then, by itself, the dot that ends it: only with that can the server have a mail.
+
+    The library's own DATA writes both at once, and then nobody knows which of them was reached.
+    """
+    _expect(await client.execute_command(b"DATA"), GO_ON)
     protocol = client.protocol
-    assert protocol is not None
-    write = protocol.write
-
-    def watched(data: bytes) -> None:
-        stage.body_left = stage.body_left or data != b"DATA\r\n"
-        write(data)
-
-    protocol.write = watched  # type: ignore[method-assign]
-
-
-@asynccontextmanager
-async def _connected(settings: EmailSettings, io: Io, stage: _Stage | None = None) -> AsyncIterator[aiosmtplib.SMTP]:
-    """Logged in; closed at the end, whatever comes. Raises BadChannel for a refused log-in."""
-    stage = stage or _Stage()
-    client = aiosmtplib.SMTP(
-        hostname=settings.smtp_host,
-        port=settings.smtp_port,
-        use_tls=settings.smtp_security == "tls",
-        start_tls=settings.smtp_security == "starttls",
-        timeout=io.timeout_s,
-        local_hostname=settings.domain or "localhost",
-    )
-    try:
-        await client.connect()
-        stage.name = "login"
-        await _log_in(client, settings)
-        yield client
-        with suppress(SMTPException, OSError, TimeoutError):
-            await client.quit(timeout=QUIT_S)
-    finally:
-        client.close()
+    if protocol is None or protocol.transport is None:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    # So that draining waits for the last byte; not 0, which TLS transports take for "always full".
+    cast("asyncio.WriteTransport", protocol.transport).set_write_buffer_limits(high=1, low=0)
+    protocol._response_pending = True  # noqa: SLF001 - a refusal may come before the dot
+    for start in range(0, len(wire), CHUNK):  # a TLS transport takes a large piece for sent at once
+        protocol.write(wire[start : start + CHUNK])
+        await protocol._drain_helper()  # noqa: SLF001 - what StreamWriter.drain calls
+        await asyncio.sleep(0)  # draining does not yield while all is taken, and a loss is only told to who yields
+    if not protocol.is_connected:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    stage.dot_left = True
+    protocol.write(b".\r\n")
+    _expect(await protocol.read_response(timeout=client.timeout))
+    stage.name = "done"
 
 
-async def _log_in(client: aiosmtplib.SMTP, settings: EmailSettings) -> None:
-    await client.ehlo()
-    user = settings.smtp_user or settings.login
-    password = (
-        (settings.smtp_password.get_secret_value() or settings.password.get_secret_value()) if user != "-" else ""
-    )
-    if not password:
-        return
-    try:
-        await client.login(user, password)
-    except aiosmtplib.SMTPNotSupported:
-        problem: SendError = BadChannel("The SMTP server offers no log-in over this kind of connection.")
-    except aiosmtplib.SMTPAuthenticationError as error:
-        problem = _refused_login(error)
-    except aiosmtplib.SMTPResponseException as error:
-        problem = classify(error.code, error.message, "login")
-    else:
-        return
-    raise problem
+def _stuffed(data: bytes) -> bytes:
+    """Lines end in CR LF, a dot at a line's beginning is doubled (RFC 5321, 4.5.2)."""
+    lines = _LINE_END.sub(b"\r\n", data)
+    return _DOT.sub(b"..", lines if lines.endswith(b"\r\n") else lines + b"\r\n")
 
 
-def _refused_login(error: aiosmtplib.SMTPAuthenticationError) -> SendError:
-    if error.code // 100 == 4:
-        return RateLimited("The SMTP server refuses log-ins for now.", after_s=PAUSE_S, provider_code=str(error.code))
-    return BadChannel("The SMTP server refuses this log-in and password.", provider_code=str(error.code))
+def _expect(answer: SMTPResponse, code: int = 0) -> None:
+    """Raises SMTPResponseException unless it is a yes, or that very code."""
+    if answer.code != code and (code or answer.code // 100 != 2):
+        raise aiosmtplib.SMTPResponseException(answer.code, answer.message)
 
 
-# ---------------------------------------------------------------- what an answer means
-
-
-def _expect(answer: SMTPResponse, stage: str) -> None:
-    if answer.code // 100 != 2:
-        raise classify(answer.code, answer.message, stage)
-
-
-def _broken(error: Exception, stage: _Stage) -> SendError:
+def _broken(error: Exception, stage: Stage) -> SendError:
     """A library's exception as one of ours."""
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return classify(error.code, error.message, stage.name)
-    if stage.body_left:
+    if stage.dot_left:
         return InDoubt("The connection was lost after the mail had left, before the server's answer.")
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         return BadChannel("The certificate of the SMTP server is not valid.")
@@ -206,46 +188,3 @@ def _broken(error: Exception, stage: _Stage) -> SendError:
     if stage.name == "connect":
         return RetryLater(f"The SMTP server can't be reached ({type(error).__name__}).")
     return RetryLater("The SMTP server closed the connection before it had the mail.")
-
-
-def classify(code: int, text: str, stage: str) -> SendError:
-    """A reply code, its enhanced code (RFC 3463) and where it came. Total."""
-    found = _ENHANCED.search(text)
-    enhanced = found[1] if found else ""
-    problem = (_temporary if code // 100 == 4 else _permanent)(code, enhanced, text, stage)
-    problem.provider_code = enhanced or str(code)
-    problem.provider_text = _tidy(text)[:500]
-    return problem
-
-
-def _permanent(code: int, enhanced: str, text: str, stage: str) -> SendError:
-    if code in {530, 534, 535, 538} or stage in {"login", "connect"}:
-        return BadChannel("The SMTP server lets us not in.")
-    if enhanced == "5.2.2":
-        return RetryLater("The recipient's mailbox is full.", after_s=FULL_S)
-    if code == 552 or enhanced in {"5.3.4", "5.2.3"}:
-        return Rejected("The mail is too large for the recipient's server.")
-    if stage == "mail" or enhanced in {"5.1.7", "5.1.8"} or (stage == "rcpt" and _LOGIN.search(text)):
-        return BadChannel("The SMTP server does not let this channel send from its address.")
-    kind = enhanced or (meaning(text) if stage == "rcpt" else "")
-    if kind.startswith("5.1.") or kind == "5.2.1":
-        return Rejected("The recipient's address does not exist.", address_is_bad=True)
-    if kind.startswith("5.7."):
-        return Rejected("The recipient's server refuses this mail by its rules.")
-    return Rejected("The server refuses this mail.")
-
-
-def _temporary(code: int, enhanced: str, text: str, stage: str) -> SendError:
-    if enhanced == "4.2.2":
-        return RetryLater("The recipient's mailbox is full.", after_s=FULL_S)
-    if code in {450, 451} and (_GREYLIST.search(text) or enhanced == "4.7.1") and not _RATE.search(text):
-        return RetryLater("The recipient's server wants to be asked again later.", after_s=GREYLIST_S)
-    if code in {421, 454} or _RATE.search(text):
-        whole = stage != "rcpt" or code in {421, 454}
-        return RateLimited("The SMTP server wants a pause.", after_s=PAUSE_S, whole_channel=whole)
-    return RetryLater("The SMTP server can't take the mail now.")
-
-
-def _tidy(text: str) -> str:
-    """The server's words without the address, which is in no log and no error."""
-    return re.sub(r"[^\s<>()]+@[^\s<>()]+", "…", " ".join(text.split()))

@@ -30,6 +30,7 @@ from connectors.site.form_answers import (
     SIGNATURE_HEADER,
     FormSettings,
     acknowledge,
+    cors,
     handshake,
     verify,
 )
@@ -261,6 +262,7 @@ connector: Connector[FormSettings] = Connector(
     verify=verify,
     handshake=handshake,
     acknowledge=acknowledge,
+    cors=cors,
     peek=peek,
     normalize=normalize,
     capabilities=Capabilities(text=False, max_text=0),

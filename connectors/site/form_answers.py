@@ -111,7 +111,7 @@ def handshake(payload: Payload, settings: FormSettings) -> Answer | None:
     """The preflight of a page's script."""
     if payload.method != "OPTIONS":
         return None
-    headers = _cors(payload, settings)
+    headers = cors(payload, settings)
     if "Access-Control-Allow-Origin" not in headers:
         return Answer(status=403, headers=headers)
     allowed = {
@@ -122,18 +122,19 @@ def handshake(payload: Payload, settings: FormSettings) -> Answer | None:
     return Answer(status=204, headers=headers | allowed)
 
 
-def _cors(payload: Payload, settings: FormSettings) -> dict[str, str]:
-    """No credentials ever: nothing here depends on a visitor's cookies."""
+def cors(payload: Payload, settings: FormSettings) -> dict[str, str]:
+    """No credentials ever: nothing here depends on a visitor's cookies. A script may read how long to wait."""
+    shown = {"Access-Control-Expose-Headers": "Retry-After"}
     if not settings.origins:
-        return {"Access-Control-Allow-Origin": "*"}
+        return {"Access-Control-Allow-Origin": "*"} | shown
     origin = payload.headers.get("origin", "")
-    allowed = {"Access-Control-Allow-Origin": origin} if origin and _is_listed(origin, settings) else {}
+    allowed = {"Access-Control-Allow-Origin": origin} | shown if origin and _is_listed(origin, settings) else {}
     return {"Vary": "Origin"} | allowed
 
 
 def acknowledge(payload: Payload, settings: FormSettings) -> Answer:
     """`{"ok":true}`, a 303 for a form without script, the word `ok` for Tilda. A robot gets the same as a person."""
-    headers = _cors(payload, settings)
+    headers = cors(payload, settings)
     try:
         fields = {field.name.casefold(): field.value for field in read(payload).fields}
     except BadPayload:

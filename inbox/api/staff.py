@@ -18,6 +18,7 @@ from storage.staff import (
     CAPACITY,
     AbsenceItem,
     AgentItem,
+    ExtensionItem,
     PresenceItem,
     Role,
     add_absence,
@@ -28,6 +29,9 @@ from storage.staff import (
     get_presence,
     list_absences,
     list_agents,
+    list_extensions,
+    remove_extension,
+    set_extension,
 )
 from storage.tokens import TokenItem, create_token, list_tokens, revoke_token
 
@@ -36,6 +40,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 Password = Annotated[str, msgspec.Meta(min_length=8, max_length=1000)]
 Places = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+Extension = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9A-Za-z_.*#+-]+(?![\s\S])")]
 Capacity = dict[Literal["message", "email", "form", "call"], Places]
 
 
@@ -98,6 +103,47 @@ async def patch_agent(change: Change, agent_id: UUID, body: AgentPatch) -> Agent
     told = changes | ({"password": "changed"} if password else {})
     await change.note("agent.changed", ("agent", agent_id), {}, told)
     return agent
+
+
+@routes.add("GET", "/agents/{agent_id}/extensions", "Where an agent answers the phone", scope="admin")
+async def extensions(ctx: Ctx, query: Walk, agent_id: UUID) -> Page[ExtensionItem]:
+    return cut(await list_extensions(ctx.store.pool, agent_id), query)
+
+
+class NewExtension(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The number as the PBX writes it in its events."""
+
+    extension: Extension
+
+
+@routes.add(
+    "PUT",
+    "/agents/{agent_id}/extensions/{channel_id}",
+    "His extension at a PBX; whoever had it loses it",
+    scope="admin",
+)
+async def put_extension(change: Change, agent_id: UUID, channel_id: UUID, body: NewExtension) -> Page[ExtensionItem]:
+    """Answers with all his extensions."""
+    former, holder = await set_extension(change.connection, agent_id, channel_id, body.extension)
+    change.wake.add(Topic.STAFF)
+    taken = {"taken_from": holder} if holder is not None else {}
+    before = {"extension": former} if former else {}
+    await change.note(
+        "agent.extension_set",
+        ("agent", agent_id),
+        before,
+        {"channel_id": channel_id, "extension": body.extension} | taken,
+    )
+    return Page(items=await list_extensions(change.connection, agent_id), next=None)
+
+
+@routes.add("DELETE", "/agents/{agent_id}/extensions/{channel_id}", "No phone at this PBX any more", scope="admin")
+async def delete_extension(change: Change, agent_id: UUID, channel_id: UUID) -> None:
+    former = await remove_extension(change.connection, agent_id, channel_id)
+    change.wake.add(Topic.STAFF)
+    await change.note(
+        "agent.extension_removed", ("agent", agent_id), {"channel_id": channel_id, "extension": former}, {}
+    )
 
 
 @routes.add("GET", "/presence", "The caller's own presence", scope="read")

@@ -93,11 +93,14 @@ class ChannelSender:
         async with guarded(self._shared.http()) as http, asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._provider = self._call(http)
-            settling = tasks.create_task(self._settle_loop(), name=f"settle {self._channel.id}")
-            while not self._is_over(http):
-                await self._wake.wait(await self._guarded(self._turn))
-            settling.cancel()
-            await self._drain()
+            try:
+                settling = tasks.create_task(self._settle_loop(), name=f"settle {self._channel.id}")
+                while not self._is_over(http):
+                    await self._wake.wait(await self._guarded(self._turn))
+                settling.cancel()
+                await self._drain()
+            finally:
+                await self._provider.io.aclose()
 
     def _call(self, http: aiohttp.ClientSession) -> Provider:
         store = self._shared.store
@@ -113,6 +116,7 @@ class ChannelSender:
             return True
         if now.version != self._channel.version:
             self._channel = now
+            self._provider.io.close()
             self._provider = self._call(http)
         return False
 

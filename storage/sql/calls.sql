@@ -34,7 +34,7 @@ JOIN call AS c ON c.conversation_id = i.conversation_id AND c.interaction_id = i
 UPDATE interaction
 SET body = coalesce(body, '{}') || jsonb_build_object('call', $2::jsonb),
     direction = coalesce($3, direction),
-    state = CASE coalesce($3, direction) WHEN 'out' THEN 'sent' END
+    state = CASE WHEN coalesce($3, direction) = 'out' THEN CASE state WHEN 'delivered' THEN state ELSE 'sent' END END
 WHERE id = $1
 
 -- name: add_recordings

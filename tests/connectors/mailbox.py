@@ -80,6 +80,19 @@ async def listening(settings: EmailSettings, sink: Kept) -> AsyncIterator[asynci
                 await task
 
 
+async def first_look(settings: EmailSettings, sink: Kept) -> None:
+    """Connects once: what lies in the mailbox by then stays outside, what comes later is new."""
+    async with listening(settings, sink):
+        await sink.when(lambda: bool(sink.mark))
+
+
+async def in_pieces(settings: EmailSettings, sink: Kept, goals: Sequence[int], timeout_s: float = 20.0) -> None:
+    """Listens, is cut off once so many mails are kept, and starts again."""
+    for goal in goals:
+        async with listening(settings, sink):
+            await sink.until(goal, timeout_s)
+
+
 async def until_broken(settings: EmailSettings, timeout_s: float = 5.0) -> None:
     """The listener until it gives up by itself. Raises what it raises."""
     async with listening(settings, Kept(settings)) as task, asyncio.timeout(timeout_s):

@@ -15,7 +15,7 @@ from connectors.email.imap import batches
 from connectors.email.imap_session import Listed, mailbox_name, to_set
 from connectors.email.tables import TRUNCATED, UNREADABLE, EmailSettings
 from simulator.email import Imap, imap_server
-from tests.connectors.mailbox import Kept, listening, mail, until_broken
+from tests.connectors.mailbox import Kept, first_look, in_pieces, listening, mail, until_broken
 
 
 @pytest.fixture
@@ -60,8 +60,7 @@ async def test_mail_of_a_downtime_is_fetched(imap: Imap) -> None:
     """What came while nobody listened comes first, in order, however long it was."""
     settings = settings_for(imap)
     sink = Kept(settings)
-    async with listening(settings, sink):
-        await sink.when(lambda: bool(sink.mark))
+    await first_look(settings, sink)
     for number in range(130):
         imap.deliver(mail(number), datetime.now(UTC) - timedelta(days=20))
     async with listening(settings, sink):
@@ -109,13 +108,10 @@ async def test_stopped_and_started_in_the_middle(imap: Imap) -> None:
     """300 mails while the listener is cut off again and again: each of them is kept, in order."""
     settings = settings_for(imap)
     sink = Kept(settings)
-    async with listening(settings, sink):
-        await sink.when(lambda: bool(sink.mark))
+    await first_look(settings, sink)
     for number in range(300):
         imap.deliver(mail(number))
-    for goal in (1, 60, 110, 300):
-        async with listening(settings, sink):
-            await sink.until(goal)
+    await in_pieces(settings, sink, (1, 60, 110, 300))
     assert sink.subjects == [f"mail {number}" for number in range(300)]
 
 

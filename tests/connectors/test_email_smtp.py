@@ -8,22 +8,19 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
-import aiohttp
 import pytest
 import structlog
 
 from config.errors import BadChannel, InDoubt, RateLimited, Rejected, RetryLater, SendError
-from connectors.base import Io, OutFile, OutMessage, Payload, Sent
+from connectors.base import Io, Payload
 from connectors.email.bounces import meaning
 from connectors.email.connector import connector
-from connectors.email.smtp import classify
+from connectors.email.smtp_answers import classify
 from connectors.email.tables import EmailSettings
 from connectors.email.threading import digest
 from connectors.items import Address
 from simulator.email import Fault, SmtpSink, smtp_sink
-
-OUTBOUND = "0198c0de-0000-7000-8000-000000000001"
-ROOT = "first@mail.example.org"
+from tests.connectors.outgoing import OUTBOUND, ROOT, file, io_of, message, outcome, send, settings_for
 
 
 @pytest.fixture
@@ -34,45 +31,8 @@ async def sink() -> AsyncIterator[SmtpSink]:
 
 @pytest.fixture
 async def io() -> AsyncIterator[Io]:
-    async with aiohttp.ClientSession() as http:
-        yield Io(http=http, timeout_s=5.0)
-
-
-def settings_for(sink: SmtpSink, **more: Any) -> EmailSettings:
-    given = {"address": "box@client.example", "name": "Пекарня", "password": sink.password, "smtp_host": "127.0.0.1"}
-    return EmailSettings(**{**given, "smtp_port": sink.port, "smtp_security": "none", **more})
-
-
-def message(**more: Any) -> OutMessage:
-    given: dict[str, Any] = {
-        "id": OUTBOUND,
-        "to": Address(kind="email", value="anna@example.org", name="Анна"),
-        "thread_key": digest(ROOT),
-        "text": "Добрый день, Анна!\nВаш заказ готов.",
-        "subject": "Re: Заказ",
-        "reply_to": ROOT,
-        "references": [ROOT],
-    }
-    return OutMessage(**{**given, **more})
-
-
-def file(name: str, data: bytes, type_: str = "application/pdf") -> OutFile:
-    async def read() -> bytes:
-        return data
-
-    return OutFile(name, type_, len(data), read)
-
-
-async def send(message_: OutMessage, settings: EmailSettings, io: Io) -> Sent:
-    assert connector.send is not None
-    return await connector.send(message_, settings, io)
-
-
-async def outcome(message_: OutMessage, settings: EmailSettings, io: Io) -> SendError:
-    with pytest.raises(SendError) as caught:
-        await send(message_, settings, io)
-    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
-    return caught.value
+    async with io_of() as found:
+        yield found
 
 
 def parsed(data: bytes) -> Any:

@@ -27,7 +27,7 @@ from connectors.email.tables import EmailSettings
 from connectors.email.threading import digest
 from connectors.items import Address
 from simulator.email import SmtpSink, smtp_sink
-from tests.connectors.mailbox import Kept, listening, mail
+from tests.connectors.mailbox import Kept, first_look, in_pieces, listening, mail
 
 pytestmark = [
     pytest.mark.peer,
@@ -207,13 +207,10 @@ async def test_300_mails_with_the_listener_cut_off(dovecot: Dovecot) -> None:
     """Cancelled and started again in the middle: each of 300 mails once."""
     settings = settings_for(dovecot)
     sink = Kept(settings)
-    async with listening(settings, sink):
-        await sink.when(lambda: bool(sink.mark))
+    await first_look(settings, sink)
     for number in range(300):
         dovecot.deliver(mail(number))
-    for goal in (1, 90, 170, 300):
-        async with listening(settings, sink):
-            await sink.until(goal, 30)
+    await in_pieces(settings, sink, (1, 90, 170, 300), 30)
     assert sorted(sink.subjects) == sorted(f"mail {number}" for number in range(300))
     assert len(sink.entries) == 300
 

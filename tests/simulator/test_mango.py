@@ -20,6 +20,7 @@ from connectors.telephony.mango_api import signature
 from connectors.telephony.mango_tables import MangoSettings
 from simulator.mango import RECORDING, MangoSimulator
 from tests.connectors.scripted import refused_base, scripted
+from tests.simulator.serving import serving
 
 KEY = "hubtestvpbxkey00000000000000000a"
 SALT = "hubtestvpbxsalt0000000000000000b"
@@ -59,14 +60,8 @@ async def hook(sim: MangoSimulator) -> AsyncIterator[list[Payload]]:
         came.append(payload)
         return web.Response()
 
-    app = web.Application()
-    app.router.add_route("*", "/hooks/t/{tail:.*}", receive)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sim.hook = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/t/"
-    yield came
-    await runner.cleanup()
+    async with serving(receive) as sim.hook:
+        yield came
 
 
 def settings_of(sim: MangoSimulator, **more: Any) -> MangoSettings:

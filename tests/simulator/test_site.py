@@ -19,6 +19,7 @@ from connectors.items import Item
 from connectors.site.form import connector
 from connectors.site.form_answers import FormSettings, acknowledge, handshake
 from simulator.site import Blocked, Site, UploadedFile, to_multipart
+from tests.simulator.serving import serving
 
 ORIGIN = "https://shop.example"
 LEAD = [("submission_id", "s-1"), ("имя", "Анна"), ("телефон", "8 916 123-45-67"), ("сообщение", "Добрый\nдень")]
@@ -60,14 +61,8 @@ class Hook:
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
     found = Hook()
-    app = web.Application(client_max_size=64 << 20)
-    app.router.add_route("*", "/hooks/secret-path", found.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/secret-path"
-    yield found
-    await runner.cleanup()
+    async with serving(found.handle) as found.url:
+        yield found
 
 
 @pytest.fixture

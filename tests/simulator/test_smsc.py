@@ -16,6 +16,7 @@ from connectors.sms.smsc import connector
 from connectors.sms.smsc_send import number_of, send, settle
 from connectors.sms.smsc_tables import DLR, SmscSettings
 from simulator.smsc import Fault, SmscSimulator, settings_for
+from tests.simulator.serving import serving
 
 PHONE = "79161234567"
 
@@ -48,14 +49,8 @@ class Hook:
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
     found = Hook()
-    app = web.Application()
-    app.router.add_route("*", "/hooks/secret-path", found.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/secret-path"
-    yield found
-    await runner.cleanup()
+    async with serving(found.handle) as found.url:
+        yield found
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from connectors.items import Address, Attachment
 from connectors.messengers.telegram import connector
 from connectors.messengers.telegram_tables import TelegramSettings
 from simulator.telegram import Fault, TelegramSimulator
+from tests.simulator.serving import serving
 
 TOKEN = "7300000055:AAinventedinventedinventedinvented0"
 SECRET = "demo_Hook-77"
@@ -76,14 +77,8 @@ class Hook:
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
     found = Hook()
-    app = web.Application()
-    app.router.add_post("/hooks/secret-path", found.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hooks/secret-path"
-    yield found
-    await runner.cleanup()
+    async with serving(found.handle) as found.url:
+        yield found
 
 
 async def test_attached_webhook_is_believed(sim: TelegramSimulator, io: Io, hook: Hook) -> None:

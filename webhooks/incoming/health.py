@@ -47,7 +47,9 @@ class Health:
         self._received[channel_id] = datetime.now(UTC)
 
     def refused(self, channel: Channel, payload: Payload, error: HubError) -> None:
-        """The request is kept without what the connector calls secret; header values are named, not kept."""
+        """Headers are named, their values not kept. The body stays as it came: who shows it masks what is secret in it, as
+        the journal's view does.
+        """
         self._refused[channel.id] = self._refused.get(channel.id, 0) + 1
         request = {"method": payload.method, "path": payload.path, "headers": sorted(payload.headers)[:50]}
         self._refusals.append(

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from config.errors import BadPayload, BadSignature, NotFound, TooBig, Unavailable
 from connectors.base import Answer, Payload
@@ -14,6 +15,7 @@ from router.channels import Channel, Channels
 from router.entries import to_entry
 from storage.journal import JournalWriter
 from webhooks.incoming.health import Health
+from webhooks.incoming.problems import CORS
 from webhooks.incoming.routing import CallDesk
 
 READ_TIMEOUT_S = 30.0
@@ -39,19 +41,19 @@ class Hooks:
         channel = await self.channels.by_token(request.match_info["token"])
         if channel is None:
             raise NotFound("no such hook")
-        body = b""
-        payload = Payload()
+        connector = channel.connector
+        payload = Payload(
+            headers=request.headers,
+            query=request.rel_url.raw_query_string,
+            method=request.method,
+            path="/" + request.match_info.get("tail", ""),
+            url=self.base_url + request.raw_path,
+            now=time.time(),
+        )
+        if connector.cors is not None:
+            request[CORS] = connector.cors(payload, channel.settings)
         try:
-            body = await _read(request, channel.connector.max_body)
-            payload = Payload(
-                body=body,
-                headers=request.headers,
-                query=request.rel_url.raw_query_string,
-                method=request.method,
-                path="/" + request.match_info.get("tail", ""),
-                url=self.base_url + request.raw_path,
-                now=time.time(),
-            )
+            payload = replace(payload, body=await _read(request, connector.max_body), now=time.time())
             return await self.receive(channel, payload)
         except (BadSignature, BadPayload, TooBig) as error:
             self.health.refused(channel, payload, error)

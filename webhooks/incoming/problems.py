@@ -1,8 +1,12 @@
-"""Errors of the hooks and the status pages as problem+json; what was not foreseen is logged once and says nothing."""
+"""Errors of the hooks and the status pages as problem+json; what was not foreseen is logged once and says nothing.
+
+A browser shows a page's script no answer that lacks CORS headers: a hook puts them under `CORS`, and every answer gets
+them, a failure's above all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import structlog
@@ -12,10 +16,18 @@ from config.errors import HubError
 
 log = structlog.get_logger()
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+CORS: web.RequestKey[Mapping[str, str]] = web.RequestKey("cors", Mapping)
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await _answer(request, handler)
+    if not response.prepared:
+        response.headers.update(request.get(CORS, {}))
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except HubError as error:

@@ -82,9 +82,12 @@ class CallDesk:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(AT_ONCE):
-                tasks.create_task(self._send_commands(), name=f"call commands {number}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(AT_ONCE):
+                    tasks.create_task(self._send_commands(), name=f"call commands {number}")
+        finally:
+            await self._ios.aclose()
 
     async def _send_commands(self) -> None:
         while True:
