@@ -36,6 +36,9 @@ log = structlog.get_logger()
 BATCH = 500
 """Conversations that one pass takes of each sort; what is left follows in the next one, at once."""
 
+APART_S = 0.025
+"""From the begin of a pass to the next: one at once, and under load one for several messages."""
+
 VIP_HEAD_START = timedelta(minutes=10)
 """A VIP goes before who waited at most this much longer; so nobody waits for ever behind a stream of VIPs."""
 
@@ -370,7 +373,7 @@ class Assigner:
         clock = asyncio.get_running_loop().time
         looked_at = -self._heartbeat_s
         while True:
-            now = self._clock()
+            now, began = self._clock(), clock()
             thorough = clock() - looked_at >= self._heartbeat_s
             directory = await load_directory(connection, now, zone=self._zone)
             outcome = await assign_once(connection, directory, now, thorough=thorough)
@@ -380,6 +383,7 @@ class Assigner:
                 self._on_events(outcome.last_event)
                 log.debug("conversations_assigned", count=len(outcome.assigned))
             if not outcome.more:
+                await asyncio.sleep(max(0.0, began + APART_S - clock()))
                 await self._wake(self._heartbeat_s)
 
 

@@ -101,20 +101,27 @@ class Fetchers:
 
     async def run(self) -> None:
         """Until cancelled; commits in hand are finished."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(), name="fetchers watch")
-            while True:
-                try:
-                    await self._turn(tasks)
-                except (Unavailable, *DATABASE_ERRORS) as error:
-                    if not self._down:
-                        log.warning("fetchers_down", error=type(error).__name__)
-                    self._down = True
-                else:
-                    if self._down:
-                        log.info("fetchers_up")
-                    self._down = False
-                await self._wake.wait(LOOK_S * random.uniform(0.7, 1.0))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(), name="fetchers watch")
+                while True:
+                    await self._look(tasks)
+                    await self._wake.wait(LOOK_S * random.uniform(0.7, 1.0))
+        finally:
+            await self._ios.aclose()
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> None:
+        """One turn; a database away costs nothing but time."""
+        try:
+            await self._turn(tasks)
+        except (Unavailable, *DATABASE_ERRORS) as error:
+            if not self._down:
+                log.warning("fetchers_down", error=type(error).__name__)
+            self._down = True
+        else:
+            if self._down:
+                log.info("fetchers_up")
+            self._down = False
 
     async def _watch(self) -> None:
         while True:

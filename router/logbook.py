@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from connectors.items import Item
-from router.understand import to_document
+from router.understand import to_document, to_json
 from router.work import Work
 from storage.db import Connection
 from storage.queries import load
@@ -132,11 +133,9 @@ async def find_refs(connection: Connection, refs: Sequence[tuple[UUID, str, str]
     return {ref[:3]: interaction_id for ref, interaction_id in found.items()}
 
 
-def body_of(item: Item) -> dict[str, Any]:
-    """The parts of an item that have no column."""
-    found = {key: value for key in BODY_KEYS if (value := getattr(item, key))}
-    document: dict[str, Any] = to_document(found)
-    return document
+def body_of(item: Item, **more: Any) -> msgspec.Raw:
+    """The parts of an item that have no column, as a JSON object."""
+    return to_json({key: value for key in BODY_KEYS if (value := getattr(item, key))} | more)
 
 
 async def insert(connection: Connection, works: Sequence[Work], ids: Iterator[UUID]) -> None:
@@ -164,9 +163,7 @@ def _row(work: Work, ids: Iterator[UUID], files: list[tuple[UUID, Work, dict[str
     item, entry, known, thread = work.item, work.entry, work.known, work.thread
     assert known is not None
     assert thread is not None
-    body = body_of(item)
-    if item.attachments:
-        body["attachments"] = [_file(work, a, next(ids), files) for a in item.attachments]
+    shown = {"attachments": [_file(work, a, next(ids), files) for a in item.attachments]} if item.attachments else {}
     return (
         work.interaction_id,
         work.order_at,
@@ -183,7 +180,7 @@ def _row(work: Work, ids: Iterator[UUID], files: list[tuple[UUID, Work, dict[str
         item.sent_at,
         entry.received_at,
         item.text,
-        body or None,
+        body_of(item, **shown),
         entry.replay,
         "sent" if item.direction == "out" else None,
     )

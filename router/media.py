@@ -150,6 +150,7 @@ class MediaFetcher:
                     await self._signal.wait(await self._step(tasks))
         finally:
             bus.drop(Topic.MEDIA, self._signal)
+            await self._ios.aclose()
 
     async def _step(self, tasks: asyncio.TaskGroup) -> float:
         """Takes what there is room for; returns how long to rest. A database away costs a pause."""

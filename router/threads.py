@@ -45,9 +45,7 @@ async def thread(
         return []
     keys = sorted({(work.channel.id, thread_key_of(work)) for work in works})
     rows = await connection.fetch(SQL.latest_conversations, [k for k, _ in keys], [t for _, t in keys])
-    known = {
-        (row["channel_id"], row["thread_key"]): Thread(**dict(row), previous_id=None, last_text="") for row in rows
-    }
+    known = {(row["channel_id"], row["thread_key"]): Thread(*row) for row in rows}
     touched: dict[UUID, Thread] = {}
     for work in works:
         key = (work.channel.id, thread_key_of(work))

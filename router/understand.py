@@ -61,12 +61,15 @@ def clean(item: Item, connector: str) -> Item:
     return item
 
 
-def to_document(value: Any) -> Any:
-    """Any of our structs as plain JSON values, NULs taken out."""
+def to_json(value: Any) -> msgspec.Raw:
+    """Any of our structs as JSON that the database can hold: NULs taken out."""
     data = _encode(value)
-    if b"\\u0000" in data:
-        data = _NUL.sub(rb"\1", data)
-    return msgspec.json.decode(data)
+    return msgspec.Raw(_NUL.sub(rb"\1", data) if b"\\u0000" in data else data)
+
+
+def to_document(value: Any) -> Any:
+    """The same as plain values."""
+    return msgspec.json.decode(to_json(value))
 
 
 def order_at(item: Item, entry: Entry, *, whole_seconds: bool, backwards: timedelta | None) -> datetime:

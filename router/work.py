@@ -73,7 +73,9 @@ class Known:
 
 @dataclass(slots=True)
 class Thread:
-    """A conversation as the batch sees and changes it. `participants`: agents who took part in the last 30 days."""
+    """A conversation as the batch sees and changes it; up to `participants` (agents who took part in the last 30 days) in
+    the order of `latest_conversations` in storage/sql/stream.sql.
+    """
 
     id: UUID
     channel_id: UUID

@@ -92,6 +92,12 @@ async def connect(url: str, *, application: str, settings: Mapping[str, str] = O
     return connection
 
 
+async def _as_it_is(_connection: RawConnection) -> None:
+    """What a pool's connection needs when it comes back. asyncpg's own answer is a round trip that resets the session: we
+    leave nothing there (settings are SET LOCAL, locks those of transactions), and an open transaction it ends itself.
+    """
+
+
 async def make_pool(url: str, *, application: str, size: int = 8) -> Pool:
     """A pool for reads and short transactions. Raises Unavailable."""
     try:
@@ -102,6 +108,7 @@ async def make_pool(url: str, *, application: str, size: int = 8) -> Pool:
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=35,
             init=_setup,
+            reset=_as_it_is,
             server_settings={"application_name": application, **ORDINARY},
         )
     except DATABASE_ERRORS as error:

@@ -77,11 +77,11 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::text[]) AS b 
 WHERE i.kind = b.kind AND i.scope = b.scope AND i.value = b.value
 
 -- name: latest_conversations
--- The newest conversation of each thread, with who took part lately, locked in the order of ids. $1 channel_id, $2 thread_key: arrays.
--- Uses conversation_channel_id_thread_key_id_idx.
+-- The newest conversation of each thread, with who took part lately, locked in the order of ids. Columns in the order of
+-- router.work.Thread. $1 channel_id, $2 thread_key: arrays. Uses conversation_channel_id_thread_key_id_idx.
 SELECT c.id, c.channel_id, c.thread_key, c.kind, c.contact_id, c.identity_id, c.status, c.assignee_id, c.queue_id,
-    c.queued_at, c.assignment_reason, c.unread, c.resolved_at, c.last_at, c.first_response_at, c.frt_due_at, c.version,
-    c.last_in_at,
+    c.queued_at, c.assignment_reason, c.unread, c.last_at, c.last_in_at, '' AS last_text, c.frt_due_at,
+    c.first_response_at, c.resolved_at, NULL::uuid AS previous_id, '' AS subject, c.version,
     array(
         SELECT p.agent_id FROM conversation_participant AS p
         WHERE p.conversation_id = c.id AND p.last_at > now() - interval '30 days'
