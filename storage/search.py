@@ -20,10 +20,8 @@ from storage.reading import LAST_ID, NO_ID, planned, scoped
 
 RECENT = timedelta(days=90)
 
-# Words that Russian drops ("не", "и") are looked for as they are; both at once (`||`) would void a minus: what one form
-# excludes, the other lets in. $1 viewer, $2 text, $3 id to start below, $4 limit, $5 lowest id, $6 to $10 filters.
-_QUERY = """CASE WHEN numnode(websearch_to_tsquery('russian', $2)) > 0 THEN websearch_to_tsquery('russian', $2)
-                 ELSE websearch_to_tsquery('simple', $2) END"""
+# $1 viewer, $2 text, $3 id to start below, $4 limit, $5 lowest id, $6 to $10 filters.
+_QUERY = "websearch_to_tsquery('hub', $2)"
 _FILTERS = """
   AND ($6::uuid IS NULL OR i.channel_id = $6) AND ($7::text IS NULL OR i.kind = $7)
   AND ($8::text IS NULL OR i.direction = $8)

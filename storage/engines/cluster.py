@@ -46,7 +46,7 @@ SETTINGS: Mapping[str, str] = {
     "min_wal_size": "128MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "10min",
-    "autovacuum_naptime": "5s",  # journal_todo is filled and emptied all day
+    "autovacuum_naptime": "10s",  # journal_todo is filled and emptied all day
     "autovacuum_max_workers": "2",
     "autovacuum_vacuum_cost_limit": "1000",
     "timezone": "UTC",

@@ -138,6 +138,7 @@ class WebSession(Base):
     expires_at: Mapped[datetime]
     seen_at: Mapped[Now]
     user_agent: Mapped[Empty]
+    address: Mapped[Empty]
 
 
 class AuditLog(Base):

@@ -16,11 +16,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Big, Document, Empty, Flag, Id, Now, Tags, Zero
 
-SEARCH = (
-    "to_tsvector('russian'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)"
-    " || to_tsvector('simple'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)"
-)
-"""What an interaction is found by: Russian (and English) stems, and words as they stand."""
+SEARCH = "to_tsvector('hub'::regconfig, coalesce(body ->> 'subject', '') || ' ' || text)"
+"""What an interaction is found by: the stems of Russian and English words, small ones too (migration 0003)."""
 
 
 class Conversation(Base):
@@ -201,6 +198,7 @@ class Call(Base):
     talk_s: Mapped[int | None]
     wait_s: Mapped[int | None]
     recording_id: Mapped[UUID | None]
+    disposition: Mapped[Empty]
     events: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
 
 

@@ -61,7 +61,7 @@ async def test_a_reply_is_shown_at_once(hub: Hub) -> None:
     keys = "id at sent_at received_at kind direction channel_id contact_id conversation_id external_id sender text"
     assert set(data["interaction"]) == {*keys.split(), "attachments", "state"}
     found = await hub.store.pool.fetchval(
-        "SELECT count(*) FROM interaction WHERE search @@ to_tsquery('russian', 'хлеба') AND id = $1",
+        "SELECT count(*) FROM interaction WHERE search @@ to_tsquery('hub', 'хлеба') AND id = $1",
         queued.interaction_id,
     )
     assert found == 1
