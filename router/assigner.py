@@ -39,6 +39,8 @@ BATCH = 500
 APART_S = 0.025
 """From the begin of a pass to the next: one at once, and under load one for several messages."""
 
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 VIP_HEAD_START = timedelta(minutes=10)
 """A VIP goes before who waited at most this much longer; so nobody waits for ever behind a stream of VIPs."""
 
@@ -70,7 +72,15 @@ ORDER BY c.queued_at, c.id LIMIT $5
 FOR UPDATE OF c SKIP LOCKED
 """
 
+# The queues that anybody waits in, one step of the index each: looking at all who wait would take the longer the more do.
 _STRANDED = """
+WITH RECURSIVE waited_in AS (
+    (SELECT queue_id FROM conversation WHERE queued_at IS NOT NULL AND queue_id IS NOT NULL ORDER BY queue_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT n.queue_id FROM conversation AS n WHERE n.queued_at IS NOT NULL AND n.queue_id > w.queue_id
+            ORDER BY n.queue_id LIMIT 1)
+    FROM waited_in AS w WHERE w.queue_id IS NOT NULL
+)
 SELECT c.id, c.kind, c.channel_id, c.contact_id, c.assignee_id, c.queue_id, c.queued_at, c.last_text,
     channel.queue_id AS channel_queue_id, card.owner_id, card.tags, card.vip, card.language, card.source
 FROM conversation c
@@ -80,8 +90,10 @@ LEFT JOIN contact card ON card.id = person.card_id
 WHERE c.status <> 'resolved' AND c.id IN (
     (SELECT id FROM conversation WHERE status <> 'resolved' AND assignee_id = ANY($1::uuid[]) LIMIT $3)
     UNION ALL
+    (SELECT id FROM conversation WHERE queued_at IS NOT NULL AND status <> 'resolved' AND queue_id IS NULL LIMIT $3)
+    UNION ALL
     (SELECT id FROM conversation WHERE queued_at IS NOT NULL AND status <> 'resolved'
-        AND (queue_id IS NULL OR queue_id <> ALL($2::uuid[])) LIMIT $3))
+        AND queue_id IN (SELECT w.queue_id FROM waited_in AS w WHERE w.queue_id <> ALL($2::uuid[])) LIMIT $3))
 ORDER BY c.id
 FOR UPDATE OF c SKIP LOCKED
 """
@@ -159,7 +171,7 @@ async def _give(connection: Connection, directory: Directory, now: datetime) -> 
     agents = {agent.id for found in members.values() for agent in found}
     if not agents:
         return []
-    room = _Room(await load_loads(connection, agents), await last_assigned(connection, agents))
+    room = Room(await load_loads(connection, agents), await last_assigned(connection, agents))
     places = [
         (queue_id, kind, min(sum(room.free(agent, kind) for agent in found), BATCH))
         for queue_id, found in members.items()
@@ -178,7 +190,7 @@ async def _give(connection: Connection, directory: Directory, now: datetime) -> 
     return changes
 
 
-class _Room:
+class Room:
     """Free places as they fill during a pass, and who was given something last."""
 
     def __init__(self, loads: Loads, last: dict[UUID, datetime]) -> None:
@@ -188,19 +200,25 @@ class _Room:
     def free(self, agent: Agent, kind: str) -> int:
         return max(agent.capacity.get(kind, 0) - self.loads[agent.id, kind], 0)
 
+    def in_order(self, members: Sequence[Agent], kind: str) -> list[Agent]:
+        """Those who have a place: the least loaded first; of equals, who has waited longest for work."""
+        return sorted(self._with_place(members, kind), key=lambda agent: self._rank(agent, kind))
+
     def take(self, members: Sequence[Agent], kind: str, now: datetime) -> Agent | None:
-        """A place of the least loaded member who has one; of equals, who has waited longest for work."""
-        free = [agent for agent in members if self.free(agent, kind) > 0]
-        if not free:
+        """A place of the first of them."""
+        chosen = min(self._with_place(members, kind), key=lambda agent: self._rank(agent, kind), default=None)
+        if chosen is None:
             return None
-        long_ago = datetime.min.replace(tzinfo=UTC)
-        chosen = min(
-            free,
-            key=lambda a: (self.loads[a.id, kind] / a.capacity[kind], self.last.get(a.id, long_ago), a.name, a.id),
-        )
         self.loads[chosen.id, kind] += 1
         self.last[chosen.id] = now
         return chosen
+
+    def _with_place(self, members: Sequence[Agent], kind: str) -> list[Agent]:
+        return [agent for agent in members if self.free(agent, kind) > 0]
+
+    def _rank(self, agent: Agent, kind: str) -> tuple[float, datetime, str, UUID]:
+        load = self.loads[agent.id, kind] / agent.capacity[kind]
+        return load, self.last.get(agent.id, _LONG_AGO), agent.name, agent.id
 
 
 def _given(directory: Directory, agent: Agent, row: Record, busy: int, *, now: datetime) -> _Change:

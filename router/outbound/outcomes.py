@@ -142,6 +142,20 @@ UPDATE interaction AS i SET external_id = n.external_id
 FROM unnest($1::uuid[], $2::text[]) AS n(id, external_id)
 WHERE i.id = n.id AND i.id = ANY($1::uuid[]) AND i.external_id = ''
 """
+# A call the PBX never placed: nobody waits for its end.
+_CALLED_OFF = """
+WITH off AS (
+    UPDATE call SET state = 'finished', outcome = 'failed', finished_at = now()
+    WHERE interaction_id = ANY($1::uuid[]) AND state = 'started'
+    RETURNING conversation_id, interaction_id
+), shown AS (
+    UPDATE interaction AS i
+    SET body = jsonb_set(i.body, '{call}', (i.body -> 'call') || '{"state": "finished", "outcome": "failed"}')
+    FROM off WHERE i.id = off.interaction_id AND i.id = ANY($1::uuid[]) AND i.body ? 'call'
+)
+UPDATE conversation AS c SET status = 'resolved', resolved_at = now(), version = version + 1
+FROM off WHERE c.id = off.conversation_id AND c.status <> 'resolved'
+"""
 _BLOCK = """
 UPDATE identity SET blocked_at = now(), blocked_reason = n.reason
 FROM unnest($1::uuid[], $2::text[]) AS n(id, reason)
@@ -219,6 +233,9 @@ async def _write(connection: Connection, outcomes: Sequence[Outcome]) -> list[Ne
     blocks = {o.claim.identity_id: o.error for o in outcomes if o.blocks}
     if blocks:
         await connection.execute(_BLOCK, list(blocks), list(blocks.values()))
+    failed = [o.claim.interaction_id for o in outcomes if o.state == "failed"]
+    if failed:
+        await connection.execute(_CALLED_OFF, failed)
     return await state_events(connection, [_change(o) for o in outcomes])
 
 

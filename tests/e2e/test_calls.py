@@ -96,7 +96,12 @@ async def test_click_to_call(database: Database, db: RawConnection) -> None:
                     lambda f: f["type"] == "interaction.state" and f["data"]["outbound_id"] == refused["outbound_id"]
                 )
                 assert (failed["data"]["state"], failed["data"]["error"]["code"]) == ("failed", "3300")
-            assert len((await api(http, hub, "GET", f"/interactions?contact={card['id']}"))["items"]) == 2
+            items = (await api(http, hub, "GET", f"/interactions?contact={card['id']}"))["items"]
+            assert len(items) == 2
+            (off,) = [one for one in items if one["id"] == refused["interaction_id"]]
+            assert (off["call"]["state"], off["call"]["outcome"]) == ("finished", "failed")
+            talk = await api(http, hub, "GET", f"/conversations/{off['conversation_id']}")
+            assert talk["status"] == "resolved"
 
 
 async def dial(http: aiohttp.ClientSession, hub: Hub, **body: str) -> dict[str, str]:
