@@ -10,13 +10,19 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ARGS ?=
 TREES := $(wildcard main.py commands config connectors router storage inbox campaigns webhooks simulator bench tests)
 
-.PHONY: help setup install run test check bench peers clean
+.PHONY: help setup install page run test check types bench peers clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## the environment .venv with the locked versions; does nothing when it is there
+setup:  ## the environment .venv with the locked versions, and the page; does nothing when they are there
 	@cmp -s requirements.dev.lock $(INSTALLED) && $(PY) -c '' 2>/dev/null || $(MAKE) --no-print-directory install
+	@$(MAKE) --no-print-directory page
+
+# Without npm's registry the hub still runs, with its plain page; in CI that is a failure.
+page:
+	@$(PY) -m inbox.build || { test -z "$$CI" && \
+		echo "The page could not be built; the hub serves the plain one until \`make setup\` succeeds." >&2; }
 
 install:
 	@test -n "$(PYTHON)" || { echo "Switchboard needs Python 3.11 or newer; there is none on the PATH (or set PYTHON=…)." >&2; exit 1; }
@@ -36,13 +42,17 @@ run: setup  ## the hub on http://127.0.0.1:8080, engines included
 test: setup  ## the tests; ARGS="tests/router -q" for some of them
 	$(PY) -m pytest $(ARGS)
 
-check: setup  ## ruff, mypy and our own rules; all of them, also after the first that fails
+check: setup  ## ruff, mypy, our own rules, and the page's types, lint and unit tests; all of them, also after the first that fails
 	@failed=; step() { name=$$1; shift; echo "== $$name"; "$$@" || failed="$$failed [$$name]"; }; \
 	step "ruff check" $(PY) -m ruff check; \
 	step "ruff format" $(PY) -m ruff format --check; \
 	step mypy $(PY) -m mypy $(TREES); \
 	step "our rules" $(PY) -m tests.lint.rules; \
+	step "the page" $(PY) -m inbox.build check; \
 	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
+types: setup  ## the page's types of the API, anew after the API changed
+	@$(PY) -m inbox.build types
 
 bench: setup  ## the benchmark; prints a table and writes bench/results.json
 	$(PY) -m bench $(ARGS)
@@ -62,5 +72,6 @@ peers:  ## Debian packages of the programs that peer tests and the benchmark tal
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PEERS)
 
 clean:  ## removes the environment and the caches; the data folder stays
+	rm -rf inbox/web/node_modules inbox/web/dist inbox/web/dist-next
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

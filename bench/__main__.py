@@ -29,6 +29,10 @@ MODULES = {
     "match_growth": "match",
     "card_growth": "card",
     "search_p95_ms": "search",
+    "pop_p95_ms": "pop",
+    "pop_p99_ms": "pop",
+    "live_p99_ms": "agents",
+    "ws_kb_per_agent": "agents",
 }
 """Each figure's module; its `run(plan)` gives one figure or more."""
 

@@ -118,9 +118,9 @@ async def _stay(listener: Listener, port: int, token: str) -> None:
 
 
 @asynccontextmanager
-async def listening(port: int, token: str = "none") -> AsyncIterator[Listener]:
-    """A listener that is connected. Raises TimeoutError."""
-    listener = Listener()
+async def listening(port: int, token: str = "none", *, listener: Listener | None = None) -> AsyncIterator[Listener]:
+    """A listener that is connected, `listener` or a plain one. Raises TimeoutError."""
+    listener = listener or Listener()
     async with asyncio.TaskGroup() as tasks:
         staying = tasks.create_task(_stay(listener, port, token), name="listener")
         async with asyncio.timeout(20):

@@ -5,19 +5,21 @@ from __future__ import annotations
 import getpass
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from aiohttp import ClientSession
+from asyncpg import Record
 
 from commands.admin import beside, tell
-from config.errors import BadSettings, NotFound, SendError
+from config.errors import BadSettings, NotFound
 from config.settings import Settings
-from router.channels import Channel, Channels, change_settings
-from router.ios import Ios
+from router.channel_desk import Verdict, attach_channel, check_channel
+from router.channels import Channel, change_settings, read_channel
 from storage.bus import Topic
 from storage.staff import Role, create_agent
 from storage.store import Store
+from storage.vault import Vault
 
 
 async def agent_add(settings: Settings, login: str, name: str, role: Role) -> int:
@@ -79,45 +81,38 @@ async def channel_set(settings: Settings, channel_id: str, values: Mapping[str, 
 async def channel_test(settings: Settings, channel_id: str) -> int:
     """One line: who is at the other end, or what is wrong. Exit 1 if anything is."""
     async with beside(settings) as (store, _), ClientSession() as http:
-        channel = await _channel(store, channel_id)
-        if channel.connector.check is None:
-            print(f"{channel.connector.title}: this provider offers nothing to test; wait for its first request")
-            return 0
-        try:
-            print(await channel.connector.check(channel.settings, Ios(http, settings.base_url).of(channel)))
-        except SendError as error:
-            print(f"{error} {error.do}")
-            return 1
-    return 0
+        return _say(await check_channel(await _channel(store, channel_id), http, settings.base_url))
 
 
 async def channel_attach(settings: Settings, channel_id: str) -> int:
     """Tells the provider where to call (HUB_PUBLIC_URL)."""
     async with beside(settings) as (store, _), ClientSession() as http:
-        channel = await _channel(store, channel_id)
-        if channel.connector.attach is None:
-            raise BadSettings(f"{channel.connector.title} is told its address in its own console, not from here")
-        hook = f"{settings.base_url}/hooks/{channel.token}"
-        try:
-            await channel.connector.attach(channel.settings, Ios(http, settings.base_url).of(channel), hook)
-        except SendError as error:
-            print(f"{error} {error.do}")
-            return 1
-    print("attached")
-    return 0
+        return _say(await attach_channel(await _channel(store, channel_id), http, settings.base_url))
+
+
+def _say(verdict: Verdict) -> int:
+    print(f"{verdict.text} {verdict.do}".rstrip())
+    return 0 if verdict.ok else 1
 
 
 async def secrets_rotate(settings: Settings) -> int:
     """Writes every secret anew under the newest key of HUB_SECRET_KEYS; afterwards the older keys can go."""
     async with beside(settings) as (store, _), store.pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch("SELECT id, settings FROM channel ORDER BY id FOR UPDATE")
-        old = [row for row in rows if not store.vault.is_current(row["settings"])]
-        await connection.executemany(
-            "UPDATE channel SET settings = $2 WHERE id = $1",
-            [(row["id"], store.vault.encrypt(store.vault.decrypt(row["settings"]))) for row in old],
-        )
-    print(f"{len(old)} of {len(rows)} channels written anew")
+        channels = _anew(store.vault, rows)
+        await connection.executemany("UPDATE channel SET settings = $2 WHERE id = $1", channels)
+        factors = await connection.fetch("SELECT agent_id, secret FROM second_factor ORDER BY agent_id FOR UPDATE")
+        secrets_of = _anew(store.vault, factors)
+        await connection.executemany("UPDATE second_factor SET secret = $2 WHERE agent_id = $1", secrets_of)
+    print(
+        f"{len(channels)} of {len(rows)} channels and {len(secrets_of)} of {len(factors)} second factors written anew"
+    )
     return 0
+
+
+def _anew(vault: Vault, rows: Sequence[Record]) -> list[tuple[UUID, str]]:
+    """(id, ciphertext under the newest key) of those (id, ciphertext) that are under an older one."""
+    return [(row[0], vault.encrypt(vault.decrypt(row[1]))) for row in rows if not vault.is_current(row[1])]
 
 
 def _id(text: str) -> UUID:
@@ -128,9 +123,4 @@ def _id(text: str) -> UUID:
 
 
 async def _channel(store: Store, text: str) -> Channel:
-    channels = Channels(store)
-    await channels.refresh()
-    channel = channels.get(_id(text))
-    if channel is None:
-        raise NotFound("no such channel, or its settings can't be read with the keys there are")
-    return channel
+    return await read_channel(store.pool, store.vault, _id(text))

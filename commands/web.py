@@ -14,6 +14,7 @@ from inbox.page import add_page
 from router.channels import Channels
 from router.directory import DirectoryCache
 from router.merging import join_cards, part_cards
+from router.outbound.typing import ClientTyping
 from router.pbx import CallRouter
 from storage.bus import Topic
 from storage.journal import JournalWriter, replay
@@ -34,6 +35,8 @@ def make_app(
     health = Health(store.pool)
     desk = CallDesk(CallRouter(store, directory), http)
     live = Live(store)
+    typing = ClientTyping(store, channels, http)
+    live.copresence.tell_client = typing.say
 
     async def replay_entries(entry_ids: Sequence[int]) -> int:
         async with store.pool.acquire() as connection:
@@ -53,6 +56,7 @@ def make_app(
                 tasks.create_task(health.run(), name="health"),
                 tasks.create_task(desk.run(), name="call desk"),
                 tasks.create_task(live.run(), name="live"),
+                tasks.create_task(typing.run(), name="typing"),
                 tasks.create_task(watch_disk(writer, store.settings), name="disk"),
             ]
             yield

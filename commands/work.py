@@ -9,7 +9,9 @@ from aiohttp import ClientSession
 from router.assigner import Assigner
 from router.channels import Channels
 from router.directory import DirectoryCache
+from router.erasing import Erasing
 from router.fetchers import Fetchers
+from router.imports import Imports
 from router.jobs import Jobs
 from router.media import MediaFetcher
 from router.outbound.sender import Sender
@@ -45,4 +47,6 @@ async def work(
         tasks.create_task(sender.run(), name="sender")
         tasks.create_task(Fetchers(store, channels, http).run(), name="fetchers")
         tasks.create_task(MediaFetcher(store, channels, http).run(), name="media")
+        tasks.create_task(Imports(store).run(), name="imports")
+        tasks.create_task(Erasing(store).run(), name="erasing")
         tasks.create_task(Jobs(store, channels, redis_url=redis_url, stale_parts=give_up_waiting).run(), name="jobs")

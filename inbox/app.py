@@ -8,22 +8,40 @@ import msgspec
 from aiohttp import web
 
 from inbox.api import (
+    audit,
     calls,
+    canned,
+    cards,
     channels,
     contacts,
     conversations,
+    dispositions,
+    drafts,
+    erasure,
     events,
+    export,
+    fields,
     files,
+    handover,
+    imports,
     interactions,
     journal,
+    me,
     messages,
     outbound,
     queues,
+    routing_test,
+    second_factor,
     session,
     staff,
+    tasks,
+    transfers,
+    views,
+    workflow,
+    workspace,
 )
 from inbox.api.auth import THROTTLE, Throttle
-from inbox.api.deps import DEPS, InboxDeps
+from inbox.api.deps import DEPS, InboxDeps, open_http
 from inbox.api.openapi import make_document
 from inbox.api.problems import problems
 from inbox.api.routes import PREFIX, Route, Routes, endpoint
@@ -32,7 +50,18 @@ PARTS = (
     session,
     interactions,
     contacts,
+    export,
+    cards,
+    fields,
+    imports,
+    erasure,
     conversations,
+    workflow,
+    transfers,
+    drafts,
+    canned,
+    dispositions,
+    views,
     messages,
     calls,
     files,
@@ -40,7 +69,14 @@ PARTS = (
     journal,
     channels,
     staff,
+    me,
+    second_factor,
+    handover,
+    audit,
+    workspace,
     queues,
+    routing_test,
+    tasks,
     events,
 )
 meta = Routes("meta")
@@ -66,6 +102,7 @@ def add_inbox(app: web.Application, deps: InboxDeps) -> None:
     app[THROTTLE] = Throttle()
     app[DOCUMENT] = msgspec.json.encode(make_document(all_routes(), _version()))
     app.middlewares.append(problems)
+    app.cleanup_ctx.append(open_http)
     for route in all_routes():
         app.router.add_route(route.method, PREFIX + route.path, endpoint(route))
         if route.path == "/live":

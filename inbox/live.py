@@ -4,6 +4,8 @@ The reader walks the log by cursor, woken by the bus or its sweep, and turns eac
 WebSocket frame; a batch reaches each socket in one write. Sockets are found by the words of an event's audience.
 A socket that joins reads the log by itself up to what the reader still remembers, and takes the rest from there: no
 gap, nothing twice. `socket.cursor` is the last event it was sent, whatever way.
+
+What pages say over their sockets is heard by inbox/copresence.py.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from aiohttp.abc import AbstractStreamWriter
 
 from inbox.api.scope import Actor
+from inbox.copresence import Copresence, Page
 from storage.bus import Topic
 from storage.db import DATABASE_ERRORS
 from storage.events import ALL, StoredEvent, last_event_id, oldest_event_id, read_events
@@ -110,6 +113,10 @@ class Socket:
         self.pending: list[bytes] = []
         self._abort: asyncio.TimerHandle | None = None
 
+    def hears(self, words: Iterable[str]) -> bool:
+        """By the reach of this moment."""
+        return self.reach.hears(words)
+
     def flush(self) -> bool:
         """Writes what is pending; False: it reads too slowly."""
         data, self.pending = b"".join(self.pending), []
@@ -147,6 +154,7 @@ class Live:
         self._floor = 0
         """Every event after this one, up to the cursor, is in `_recent`."""
         self._down = False
+        self.copresence = Copresence(store, self._spread)
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -157,6 +165,7 @@ class Live:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read_forever(), name="live reader")
                 tasks.create_task(self._reindex_forever(), name="live index")
+                tasks.create_task(self.copresence.run(), name="copresence")
         finally:
             for socket in list(self._sockets):
                 self._drop(socket, GOING_AWAY, "the hub is stopping")
@@ -233,16 +242,31 @@ class Live:
         if transport is None:
             return answer
         socket = Socket(actor, transport, start, reach)
+        page = Page(actor, socket.hears, lambda payload: self._answer(socket, payload))
         if reset:
             transport.write(text_frame(RESET))
         try:
             await self._join(socket, writer)
-            async for _ in answer:
-                pass  # a page has nothing to say here
+            async for message in answer:
+                if message.type is WSMsgType.TEXT:
+                    await self.copresence.heard(page, message.data)
         finally:
+            self.copresence.left(page)
             self._forget(socket)
             socket.ended()
         return answer
+
+    def _answer(self, socket: Socket, payload: bytes) -> None:
+        socket.pending.append(text_frame(payload))
+        self._flush(socket)
+
+    def _spread(self, words: Sequence[str], payload: bytes) -> None:
+        """What is no event, to every socket in the index that hears one of the words."""
+        frame = text_frame(payload)
+        heard = set(self._everything).union(*(self._by_word.get(word, ()) for word in words))
+        for socket in heard:
+            socket.pending.append(frame)
+            self._flush(socket)
 
     async def start_of(self, after: int | None) -> tuple[int, bool]:
         """(the cursor to read from, whether what follows `after` is no longer there or never was)."""

@@ -1,4 +1,7 @@
-"""The page at `/`: one small live view, served from `inbox/static` with nothing from anywhere else."""
+"""The page: what `make setup` built in `web/dist`; where nothing is built, the small live view of `inbox/static`.
+
+Nothing comes from anywhere else. Every path of the page's areas answers with the page itself, which shows what it names.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,25 @@ from storage.workspace import read_setting
 
 FOLDER = Path(__file__).parent / "static"
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+DIST = Path(__file__).parent / "web" / "dist"
+AREAS = ("sign-in", "password", "inbox", "contacts", "calls", "tasks", "journal", "settings")
+"""First words of the page's paths; a test compares them with `web/src/areas`."""
+BUILT_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+}
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:;"
+    " font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'"
 )
+"""blob: is what the operator himself is about to attach, shown before it is sent."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -38,7 +56,79 @@ def _read(path: Path) -> _File:
     return _File(body, TYPES[path.suffix[1:]], hashlib.sha256(body).hexdigest()[:16])
 
 
-def add_page(app: web.Application) -> None:
+def add_page(app: web.Application, dist: Path = DIST) -> None:
+    """The built page, or the plain one; the log-ins of the demo."""
+    if (dist / "index.html").is_file():
+        _add_built(app, dist)
+    else:
+        _add_plain(app)
+    app.router.add_get("/demo-logins", demo_logins)
+
+
+class _Built(NamedTuple):
+    """A file of the build: its body as it is and as it was compressed beside it, by content coding."""
+
+    bodies: dict[str, bytes]
+    type: str
+    tag: str
+    immutable: bool
+
+    def answer(self, request: web.Request) -> web.Response:
+        headers = HEADERS | {
+            "Cache-Control": "public, max-age=31536000, immutable" if self.immutable else "no-cache",
+            "ETag": f'"{self.tag}"',
+            "Vary": "Accept-Encoding",
+        }
+        if request.headers.get("If-None-Match") == headers["ETag"]:
+            return web.Response(status=304, headers=headers)
+        accepted = {word.strip() for word in request.headers.get("Accept-Encoding", "").split(",")}
+        coding = next((name for name in ("br", "gzip") if name in accepted and name in self.bodies), "")
+        if coding:
+            headers["Content-Encoding"] = coding
+        charset = None if self.type.startswith(("image/", "font/")) else "utf-8"
+        return web.Response(body=self.bodies[coding], content_type=self.type, charset=charset, headers=headers)
+
+
+def _read_built(dist: Path) -> dict[str, _Built]:
+    """By path. Names under assets/ change with their content."""
+    found: dict[str, _Built] = {}
+    for path in dist.rglob("*"):
+        if path.suffix not in BUILT_TYPES or not path.is_file():
+            continue
+        bodies = {"": path.read_bytes()}
+        for coding, ending in (("br", ".br"), ("gzip", ".gz")):
+            packed = path.with_name(path.name + ending)
+            if packed.is_file():
+                bodies[coding] = packed.read_bytes()
+        name = path.relative_to(dist).as_posix()
+        tag = hashlib.sha256(bodies[""]).hexdigest()[:16]
+        found[name] = _Built(bodies, BUILT_TYPES[path.suffix], tag, name.startswith("assets/"))
+    return found
+
+
+def _add_built(app: web.Application, dist: Path) -> None:
+    files = _read_built(dist)
+
+    async def page(request: web.Request) -> web.Response:
+        return files["index.html"].answer(request)
+
+    async def file(request: web.Request) -> web.Response:
+        found = files.get(request.path.removeprefix("/"))
+        if found is None:
+            raise web.HTTPNotFound
+        return found.answer(request)
+
+    app.router.add_get("/", page)
+    for area in AREAS:
+        app.router.add_get(f"/{area}", page)
+        app.router.add_get(f"/{area}/{{rest:.*}}", page)
+    app.router.add_get("/assets/{name}", file)
+    for name in sorted(files):
+        if "/" not in name and name != "index.html":
+            app.router.add_get(f"/{name}", file)
+
+
+def _add_plain(app: web.Application) -> None:
     """Files are read once; their addresses change with their content, so that browsers may keep them for ever."""
     files = {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix[1:] in TYPES}
     html = (FOLDER / "live.html").read_text(encoding="utf-8")
@@ -66,7 +156,6 @@ def add_page(app: web.Application) -> None:
 
     app.router.add_get("/", page)
     app.router.add_get("/static/{name}", static)
-    app.router.add_get("/demo-logins", demo_logins)
 
 
 async def demo_logins(request: web.Request) -> web.Response:

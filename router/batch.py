@@ -1,7 +1,7 @@
 """One batch of journal entries into the stream, in one transaction (P2, P3): the middle of the hub.
 
 Order of tables, the same in every transaction: external_ref, identity, contact, merge_suggestion, conversation,
-interaction, attachment, assignment, outbound, journal_result, journal_attempt, journal_todo, event.
+interaction, attachment, assignment, task, outbound, journal_result, journal_attempt, journal_todo, event.
 """
 
 from __future__ import annotations

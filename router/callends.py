@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ STREAM = load("stream")
 @dataclass(slots=True)
 class End:
     """A call as it was and is. `conversation`: its row with the card's facts; `talked`: the agent at `view.employee`;
-    `silent`: told by an archive; `fresh`: young enough for promises.
+    `silent`: told by an archive; `fresh`: young enough for promises; `rung`: agents it ever rang at.
     """
 
     channel: Channel
@@ -35,11 +35,14 @@ class End:
     now: datetime
     silent: bool = False
     fresh: bool = True
+    rung: set[UUID] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class Closed:
-    """The conversation as it is left. `reason`: if this call has just decided whose it is."""
+    """The conversation as it is left. `reason`: if this call has just decided whose it is; `missed`: it was decided that
+    somebody calls back, until `due_at` if a queue promises it.
+    """
 
     status: str
     assignee_id: UUID | None
@@ -47,6 +50,8 @@ class Closed:
     version: int
     waiting: bool = False
     reason: str = ""
+    missed: bool = False
+    due_at: datetime | None = None
 
 
 async def close(connection: Connection, end: End) -> tuple[Closed, list[NewEvent]]:
@@ -131,7 +136,9 @@ async def _missed(connection: Connection, end: End) -> Closed:
         view.started_at,
     )
     await _assign(connection, row["id"], decision.assignee_id, decision.queue_id, reason, decision.facts)
-    return Closed("open", decision.assignee_id, decision.queue_id, int(version), waiting, reason)
+    return Closed(
+        "open", decision.assignee_id, decision.queue_id, int(version), waiting, reason, missed=True, due_at=due
+    )
 
 
 async def _assign(  # noqa: PLR0917 - the columns of one row

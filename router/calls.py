@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from router import callends, callstate
+from router import callbacks, callends, callstate, pop
 from router.callstate import CallEvent, CallView
 from router.directory import Directory
 from router.matching import client_of
@@ -122,6 +122,7 @@ async def write(
     rows = await connection.fetch(SQL.lock, [c.channel_id for c in ordered], [c.call_id for c in ordered])
     known = {(row["channel_id"], row["external_id"]): row for row in rows}
     events: list[NewEvent] = []
+    ended: list[callbacks.Ended] = []
     for call in ordered:
         row = known.get((call.channel_id, call.call_id))
         told = callstate.load(row["events"]) if row is not None else []
@@ -130,8 +131,11 @@ async def write(
             continue
         if row is None and call.lead.thread is None:
             raise Again("another lane opened this call under another of its ids at the same moment")
-        events += await _write_one(connection, call, row, told, all_events, directory, now)
-    return events
+        changed, end = await _write_one(connection, call, row, told, all_events, directory, now)
+        events += changed
+        ended += end
+    events += await callbacks.follow(connection, ended)
+    return events + await pop.tell_pops(connection, ended, directory, now)
 
 
 async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
@@ -142,7 +146,7 @@ async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
     events: list[CallEvent],
     directory: Directory,
     now: datetime,
-) -> list[NewEvent]:
+) -> tuple[list[NewEvent], list[callbacks.Ended]]:
     lead = call.lead
     before = callstate.reduce(told) if told else None
     view = callstate.reduce(events)
@@ -160,9 +164,9 @@ async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
     if new:
         recording_id = await _add_recordings(connection, call, interaction_id, new)
     view.recording = str(recording_id) if recording_id is not None else ""
-    await _put(connection, call, view, events, (conversation_id, interaction_id, recording_id))
+    call_id = await _put(connection, call, view, events, (conversation_id, interaction_id, recording_id))
     if conversation is None:
-        return []
+        return [], []
     employees = {event.call.employee for event in events if event.call.employee}
     agents = {agent for agent in (_agent_at(directory, call.channel_id, e) for e in employees) if agent is not None}
     if agents:
@@ -171,8 +175,10 @@ async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
     end = callends.End(call.works[0].channel, before, view, conversation, talked, directory, now)
     end.silent = all(w.entry.silent for w in call.works)
     end.fresh = any(w.entry.fresh for w in call.works)
+    end.rung = agents
     closed, further = await callends.close(connection, end)
-    return [*further, _updated(call, end, closed, interaction_id, agents)]
+    ended = callbacks.Ended(call_id, interaction_id, end, closed)
+    return [*further, _updated(call, end, closed, interaction_id, agents)], [ended]
 
 
 async def _add_recordings(connection: Connection, call: CallWork, interaction_id: UUID, refs: Sequence[str]) -> UUID:
@@ -196,11 +202,11 @@ async def _put(
     view: CallView,
     events: list[CallEvent],
     ids: tuple[UUID, UUID, UUID | None],
-) -> None:
+) -> UUID:
     conversation_id, interaction_id, recording_id = ids
     direction = view.direction if view.direction in {"in", "out"} else None
     await connection.execute(SQL.show, interaction_id, to_document(view), direction)
-    await connection.execute(
+    put: UUID = await connection.fetchval(
         SQL.put,
         call.channel_id,
         call.call_id,
@@ -220,6 +226,7 @@ async def _put(
         recording_id,
         to_document(events),
     )
+    return put
 
 
 def _updated(

@@ -17,9 +17,9 @@ from config.errors import BadSettings, HubError, NotFound
 from connectors import registry
 from connectors.base import CommonSettings, Connector
 from storage.bus import Topic
-from storage.db import DATABASE_ERRORS, Connection
+from storage.db import DATABASE_ERRORS, Connection, Pool
 from storage.store import Store
-from storage.vault import Vault
+from storage.vault import Undecipherable, Vault
 
 log = structlog.get_logger()
 SWEEP_S = 5.0
@@ -86,14 +86,10 @@ class Channels:
 
     def _load(self, row: asyncpg.Record) -> Channel | None:
         try:
-            connector = registry.get(row["connector"])
-            settings = connector.settings.model_validate(self._store.vault.decrypt(row["settings"]))
+            return to_channel(row, self._store.vault)
         except (HubError, ValidationError) as error:
             log.error("channel_unreadable", channel_id=str(row["id"]), error=type(error).__name__)
             return None
-        return Channel(
-            row["id"], row["name"], row["token"], row["state"], row["queue_id"], row["version"], connector, settings
-        )
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -103,6 +99,27 @@ class Channels:
                 await self.refresh()
             except DATABASE_ERRORS as error:
                 log.warning("channels_not_read", error=type(error).__name__)
+
+
+def to_channel(row: asyncpg.Record, vault: Vault) -> Channel:
+    """A row of the table, its settings opened. Raises BadSettings, Undecipherable, pydantic's ValidationError."""
+    connector = registry.get(row["connector"])
+    settings = connector.settings.model_validate(vault.decrypt(row["settings"]))
+    return Channel(
+        row["id"], row["name"], row["token"], row["state"], row["queue_id"], row["version"], connector, settings
+    )
+
+
+async def read_channel(pool: Pool, vault: Vault, channel_id: UUID) -> Channel:
+    """One channel as it is now. Raises NotFound, BadSettings for one whose settings can't be read."""
+    row = await pool.fetchrow("SELECT * FROM channel WHERE id = $1", channel_id)
+    if row is None:
+        raise NotFound("no such channel")
+    await asyncio.to_thread(registry.preload, {row["connector"]})
+    try:
+        return to_channel(row, vault)
+    except (Undecipherable, ValidationError):
+        raise BadSettings("the channel's settings can't be read with the keys there are, or by this version") from None
 
 
 def check_settings(connector: Connector[Any], values: Mapping[str, object]) -> CommonSettings:
@@ -127,19 +144,31 @@ def reveal(settings: CommonSettings) -> dict[str, object]:
     return {name: plain(getattr(settings, name)) for name in type(settings).model_fields}
 
 
+def new_hook_token() -> str:
+    """The unguessable part of a hook's address."""
+    return secrets.token_urlsafe(24)
+
+
 async def add_channel(
-    connection: Connection, vault: Vault, *, connector: str, name: str, values: Mapping[str, object]
+    connection: Connection,
+    vault: Vault,
+    *,
+    connector: str,
+    name: str,
+    values: Mapping[str, object],
+    queue_id: UUID | None = None,
 ) -> tuple[UUID, str]:
     """A new channel; returns its id and hook token. Raises BadSettings."""
     kind = registry.get(connector)
     ciphertext = vault.encrypt(reveal(check_settings(kind, values)))
-    token = secrets.token_urlsafe(24)
+    token = new_hook_token()
     channel_id: UUID = await connection.fetchval(
-        "INSERT INTO channel (connector, name, token, settings) VALUES ($1, $2, $3, $4) RETURNING id",
+        "INSERT INTO channel (connector, name, token, settings, queue_id) VALUES ($1, $2, $3, $4, $5) RETURNING id",
         connector,
         name,
         token,
         ciphertext,
+        queue_id,
     )
     return channel_id, token
 
@@ -151,7 +180,11 @@ async def change_settings(
     row = await connection.fetchrow("SELECT connector, settings FROM channel WHERE id = $1 FOR UPDATE", channel_id)
     if row is None:
         raise NotFound("no such channel")
-    settings = check_settings(registry.get(row["connector"]), vault.decrypt(row["settings"]) | dict(values))
+    try:
+        now = vault.decrypt(row["settings"])
+    except Undecipherable:
+        raise BadSettings("settings: those there are can't be read with the keys there are") from None
+    settings = check_settings(registry.get(row["connector"]), now | dict(values))
     await connection.execute(
         "UPDATE channel SET settings = $2, version = version + 1,"
         " state = CASE WHEN state = 'broken' THEN 'active' ELSE state END WHERE id = $1",

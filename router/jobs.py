@@ -25,8 +25,19 @@ from redis.exceptions import RedisError
 
 from config.errors import HubError
 from router.channels import Channels
-from router.sweeps import StaleParts, clean_up, find_doubles, make_partitions, remove_old, rotate_keys, tell_silence
+from router.snooze import wake_snoozed
+from router.sweeps import (
+    StaleParts,
+    clean_up,
+    find_doubles,
+    make_partitions,
+    remind,
+    remove_old,
+    rotate_keys,
+    tell_silence,
+)
 from router.understand import place
+from router.wrapup import end_wrap_ups
 from storage.db import DATABASE_ERRORS
 from storage.store import Store
 
@@ -38,6 +49,8 @@ POLL_S = 0.5
 PARTITIONS_S = 60.0
 PARALLEL = 2
 REDIS_TIMEOUT_S = 5.0
+EVERY_2_S = frozenset(range(1, 60, 2))
+EVERY_5_S = frozenset(range(0, 60, 5))
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,11 @@ class Jobs:
         self._jobs = (
             self._partitions,
             Job("silence", partial(tell_silence, store, channels), frozenset({20})),
+            Job("reminders", partial(remind, store), EVERY_5_S),
+            Job("wrap_ups", partial(end_wrap_ups, store), EVERY_2_S),
             Job("clean_up", partial(clean_up, store, stale_parts), frozenset({30})),
             Job("doubles", partial(find_doubles, store), frozenset({40})),
+            Job("snooze", partial(wake_snoozed, store), EVERY_5_S),
             Job("dedup_rotation", partial(rotate_keys, store), frozenset({50}), frozenset(range(3, 60, 10))),
             Job("retention", partial(remove_old, store, set[str]()), frozenset({0}), frozenset(range(7, 60, 10))),
             *more,

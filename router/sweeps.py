@@ -21,6 +21,7 @@ from storage.partitions import ensure_partitions, newest_partition
 from storage.queries import load
 from storage.retention import SESSION, Removal, Removed, Terms
 from storage.store import Store
+from storage.tasks import claim_reminders, task_event
 
 log = structlog.get_logger()
 HEALTH = load("health")
@@ -29,6 +30,7 @@ ACQUIRE_S = 10.0
 BATCH = 2000
 ROUNDS = 50
 """At most so many batches of a table in one run: the rest is the next run's."""
+REMINDERS = 200
 CARDS = 50
 CARD_ROUNDS = 4
 SETTLED = timedelta(minutes=2)
@@ -160,6 +162,21 @@ async def tell_silence(store: Store, channels: Channels) -> None:
     if event_id:
         log.warning("channels_silent", channel_ids=[str(row["channel_id"]) for row in rows])
         store.bus.notify(Topic.EVENTS, event_id)
+
+
+async def remind(store: Store) -> int:
+    """Tells each task whose time to remind has come, once. Returns how many."""
+    reminded = 0
+    for _ in range(ROUNDS):
+        async with store.pool.acquire(timeout=ACQUIRE_S) as connection, connection.transaction():
+            tasks = await claim_reminders(connection, REMINDERS)
+            event_id = await append_events(connection, [task_event("task.due", task) for task in tasks])
+        if event_id:
+            store.bus.notify(Topic.EVENTS, event_id)
+        reminded += len(tasks)
+        if len(tasks) < REMINDERS:
+            break
+    return reminded
 
 
 async def clean_up(store: Store, stale_parts: StaleParts | None = None) -> dict[str, int]:

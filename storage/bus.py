@@ -1,12 +1,15 @@
 """Wake-ups between the parts and processes of the hub, over Redis. They may be lost: every listener also sweeps.
 
-A wake-up carries at most a number (the highest event id). Within a process it arrives without Redis.
+A wake-up carries at most a number (the highest event id). Within a process it arrives without Redis. Beside them go
+sayings: a few bytes that matter for seconds (who looks at what), kept nowhere and dropped while Redis is away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 
 import structlog
@@ -17,6 +20,8 @@ log = structlog.get_logger()
 PREFIX = "hub:"
 GATHER_S = 0.003
 """After a publishing the next one waits so long for company: under load one serves many commits."""
+MAX_SAID = 2000
+"""Sayings that wait to be published; of more the oldest are dropped."""
 
 
 class Topic(StrEnum):
@@ -27,6 +32,7 @@ class Topic(StrEnum):
     CHANNELS = "channels"
     STAFF = "staff"
     MEDIA = "media"
+    COPRESENCE = "copresence"
 
 
 class Signal:
@@ -58,6 +64,8 @@ class Bus:
         self._url = url
         self._signals: dict[str, list[Signal]] = {}
         self._outgoing: dict[str, int] = {}
+        self._handlers: dict[str, list[Callable[[bytes], None]]] = {}
+        self._said: deque[tuple[str, bytes]] = deque(maxlen=MAX_SAID)
         self._flush = asyncio.Event()
         self.connected = False
 
@@ -76,6 +84,16 @@ class Bus:
         self._set(topic, value)
         self._outgoing[topic] = max(value, self._outgoing.get(topic, 0))
         self._flush.set()
+
+    def hear(self, topic: Topic, handler: Callable[[bytes], None]) -> None:
+        """Calls it with what is said on this topic by any process, this one too. It must neither wait nor raise."""
+        self._handlers.setdefault(topic, []).append(handler)
+
+    def say(self, topic: Topic, data: bytes) -> None:
+        """To every process that hears it, over Redis; nobody hears it while Redis is away."""
+        if self.connected:
+            self._said.append((topic, data))
+            self._flush.set()
 
     def _set(self, topic: str, value: int) -> None:
         for signal in self._signals.get(topic, ()):
@@ -116,17 +134,24 @@ class Bus:
                     self._receive(message["channel"], message["data"])
 
     def _receive(self, channel: bytes, data: bytes) -> None:
+        topic = channel.decode(errors="replace").removeprefix(PREFIX)
+        for handler in self._handlers.get(topic, ()):
+            handler(data)
         if data.isdigit():
-            self._set(channel.decode(errors="replace").removeprefix(PREFIX), int(data[:18]))
+            self._set(topic, int(data[:18]))
 
     async def _publish(self, client: Redis) -> None:
         while _goes_on():
             await self._flush.wait()
             self._flush.clear()
             outgoing, self._outgoing = self._outgoing, {}
+            said = list(self._said)
+            self._said.clear()
             async with client.pipeline(transaction=False) as pipeline:
                 for topic, value in outgoing.items():
                     pipeline.publish(PREFIX + topic, value)
+                for topic, data in said:
+                    pipeline.publish(PREFIX + topic, data)
                 await pipeline.execute()
             await asyncio.sleep(GATHER_S)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ import msgspec
 
 from config.errors import Conflict, NotFound
 from storage.db import Connection, Pool
-from storage.reading import NO_ID, fetch_planned, planned, scoped, walked
+from storage.reading import NO_ID, fetch_planned, planned, scoped
 
 
 class IdentityItem(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -32,7 +32,9 @@ class IdentityItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class ContactItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A card. `members`: the contacts merged into it, itself first, absent when it stands alone."""
+    """A card. `members`: the contacts merged into it, itself first, absent when it stands alone. `last_at`: when
+    anything was last said, in lists.
+    """
 
     id: UUID
     kind: str
@@ -52,70 +54,17 @@ class ContactItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     erased_at: datetime | None = None
     members: list[UUID] = []
     identities: list[IdentityItem] = []
+    last_at: datetime | None = None
 
 
-_COLUMNS = """k.id, k.kind, k.version, k.created_at, k.updated_at, k.name, k.company_id, k.owner_id, k.tags, k.custom,
+COLUMNS = """k.id, k.kind, k.version, k.created_at, k.updated_at, k.name, k.company_id, k.owner_id, k.tags, k.custom,
   k.vip, k.timezone, k.language, k.birthday, k.source, k.erased_at"""
-
-# By an address: kind and value, with a skip over the few scopes of a kind, in identity's unique key.
-_LIST = walked(
-    """
-SELECT {columns}, k.sort_name FROM contact AS k
-WHERE k.card_id = k.id AND (k.sort_name, k.id) > ($2::text, $3::uuid)
-  AND ($5::uuid IS NULL OR k.owner_id = $5)
-  AND ($6::text IS NULL OR k.sort_name ~ $6)
-  AND ($7::text[] IS NULL OR k.id IN (
-    SELECT m.card_id FROM identity AS a JOIN contact AS m ON m.id = a.contact_id
-    WHERE a.kind = ANY($8::text[]) AND a.value = ANY($7)))
-  AND ($8::text[] IS NULL OR $7::text[] IS NOT NULL OR EXISTS (
-    SELECT FROM identity AS a JOIN contact AS m ON m.id = a.contact_id
-    WHERE m.card_id = k.id AND a.kind = ANY($8)))
-  AND {contact_visible}
-ORDER BY k.sort_name ASC, k.id ASC LIMIT $4
-""".replace("{columns}", _COLUMNS)
-)
-LAST_NAME = "\U0010ffff"
-YO_MARK = "\U0010fffd"
-Key = tuple[str, UUID]
-
-
-async def list_contacts(
-    pool: Pool,
-    viewer: UUID | None,
-    *,
-    after: Key | None,
-    limit: int,
-    down: bool,
-    owner: UUID | None = None,
-    name: str | None = None,
-    values: list[str] | None = None,
-    kinds: list[str] | None = None,
-) -> list[asyncpg.Record]:
-    """Cards in the order of their names. `name`: part of a sort name. `values`: an address in every way it may be meant,
-    looked for among `kinds`; kinds alone: cards that have such an address.
-    """
-    key = after or ((LAST_NAME, NO_ID) if down else ("", NO_ID))
-    statement = _LIST.down if down else _LIST.up
-    pattern = None if name is None else _pattern(name)
-    return await fetch_planned(pool, statement, viewer, *key, limit, owner, pattern, values, kinds)
-
-
-def _pattern(folded: str) -> str:
-    """A regular expression of these very characters, in which е also finds ё (kept as е and U+10FFFD)."""
-    found = []
-    for char in folded.replace(YO_MARK, ""):
-        if char == "е":
-            found.append(f"е{YO_MARK}?")
-        else:
-            found.append(char if char.isalnum() or char == " " else "\\" + char)
-    return "".join(found)
-
 
 _CARD = scoped(
     """
 SELECT {columns} FROM contact AS k
 WHERE k.id = (SELECT m.card_id FROM contact AS m WHERE m.id = $2) AND {contact_visible}
-""".replace("{columns}", _COLUMNS)
+""".replace("{columns}", COLUMNS)
 )
 _IDENTITIES = """
 SELECT a.id, a.kind, a.value, a.contact_id, a.scope, a.ext, a.name, a.source, a.confidence, a.blocked_at,
@@ -130,7 +79,7 @@ async def to_items(connection: Connection | Pool, rows: list[asyncpg.Record]) ->
     ids = [row["id"] for row in rows]
     items: dict[UUID, ContactItem] = {}
     for row in rows:
-        fields = {name: value for name, value in row.items() if name != "sort_name"}
+        fields = {name: value for name, value in row.items() if name in ContactItem.__struct_fields__}
         items[row["id"]] = ContactItem(**fields, members=[], identities=[])
     for row in await connection.fetch(_MEMBERS, ids):
         card = items[row["card_id"]]
@@ -147,6 +96,15 @@ async def get_contact(connection: Connection, viewer: UUID | None, contact_id: U
     if not rows:
         raise NotFound("no such contact")
     return (await to_items(connection, rows))[0]
+
+
+_SOME = "SELECT {columns} FROM contact AS k WHERE k.id = ANY($1::uuid[])".replace("{columns}", COLUMNS)
+
+
+async def cards_of(pool: Pool, card_ids: Collection[UUID]) -> dict[UUID, ContactItem]:
+    """Cards by id, for a caller who knows that the viewer may see them."""
+    rows = await pool.fetch(_SOME, list(card_ids))
+    return {item.id: item for item in await to_items(pool, rows)}
 
 
 _INSERT = """
@@ -224,7 +182,7 @@ async def change_contact(
 
 
 _SUGGESTIONS = """
-SELECT s.id, s.first_id, s.second_id, s.reason, s.score, s.at FROM merge_suggestion AS s
+SELECT s.id, one.card_id AS first_id, two.card_id AS second_id, s.reason, s.score, s.at FROM merge_suggestion AS s
 JOIN contact AS one ON one.id = s.first_id JOIN contact AS two ON two.id = s.second_id
 WHERE s.state = 'open' AND one.card_id <> two.card_id AND s.id > $2::uuid
   AND ($1::uuid IS NULL OR EXISTS (SELECT FROM contact AS k WHERE k.id = one.card_id AND {contact_visible}))
@@ -241,13 +199,20 @@ async def list_merge_suggestions(
     return await fetch_planned(pool, _SUGGESTIONS, viewer, after or NO_ID, limit)
 
 
-async def dismiss_suggestion(connection: Connection, suggestion_id: UUID, agent_id: UUID | None) -> None:
-    """Raises NotFound when it is not open."""
-    done = await connection.fetchval(
-        "UPDATE merge_suggestion SET state = 'dismissed', decided_by = $2 WHERE id = $1 AND state = 'open' RETURNING id",
-        suggestion_id,
-        agent_id,
-    )
+_DISMISS = scoped("""
+UPDATE merge_suggestion AS s SET state = 'dismissed', decided_by = $3 WHERE s.id = $2 AND s.state = 'open'
+  AND ($1::uuid IS NULL OR NOT EXISTS (
+    SELECT FROM contact AS m JOIN contact AS k ON k.id = m.card_id
+    WHERE m.id IN (s.first_id, s.second_id) AND NOT {contact_visible}))
+RETURNING s.id
+""")
+
+
+async def dismiss_suggestion(
+    connection: Connection, viewer: UUID | None, suggestion_id: UUID, agent_id: UUID | None
+) -> None:
+    """Raises NotFound when it is not open, or about a card that the viewer may not see."""
+    done = await connection.fetchval(_DISMISS, viewer, suggestion_id, agent_id)
     if done is None:
         raise NotFound("no such open suggestion")
 

@@ -11,15 +11,33 @@ import asyncpg
 import msgspec
 
 from config.errors import BadRequest, Conflict, NotFound
-from storage.db import Connection, Pool
+from storage.db import Connection
 from storage.events import NewEvent
-from storage.reading import EARLIEST, LAST_ID, LATEST, NO_ID, fetch_planned, planned, scoped, walked
+from storage.reading import planned, scoped
+from storage.transfers import end_offer
 
 Status = Literal["open", "pending", "snoozed", "resolved"]
 
 
+class ContactBrief(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The card as a list shows it; `company`: the name of the one it belongs to."""
+
+    id: UUID
+    name: str = ""
+    vip: bool = False
+    company: str = ""
+
+
+class ChannelBrief(msgspec.Struct, omit_defaults=True, kw_only=True):
+    id: UUID
+    connector: str = ""
+    name: str = ""
+
+
 class ConversationItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A conversation in lists and as the snapshot in events. `contact_id` is the card, `assignment_reason` a sentence."""
+    """A conversation in lists and as the snapshot in events. `contact_id` is the card, `owner_id` its owner,
+    `assignment_reason` a sentence.
+    """
 
     id: UUID
     channel_id: UUID
@@ -30,7 +48,10 @@ class ConversationItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     last_at: datetime
     version: int
     unread: int
+    contact: ContactBrief
+    channel: ChannelBrief
     contact_name: str = ""
+    owner_id: UUID | None = None
     identity_id: UUID | None = None
     assignee_id: UUID | None = None
     queue_id: UUID | None = None
@@ -48,79 +69,29 @@ class ConversationItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     tags: list[str] = []
 
 
-_COLUMNS = """c.id, c.channel_id, c.kind, coalesce(o.card_id, c.contact_id) AS contact_id, c.status, c.created_at,
+COLUMNS = """c.id, c.channel_id, c.kind, coalesce(o.card_id, c.contact_id) AS contact_id, c.status, c.created_at,
   c.last_at, c.version, c.unread, coalesce(k.name, '') AS contact_name, c.identity_id, c.assignee_id, c.queue_id,
   c.queued_at, c.assignment_reason, c.subject, c.previous_id, c.last_in_at, c.last_text, c.frt_due_at,
-  c.first_response_at, c.snoozed_until, c.resolved_at, c.disposition, c.tags"""
-_FROM = """conversation AS c LEFT JOIN contact AS o ON o.id = c.contact_id
-  LEFT JOIN contact AS k ON k.id = o.card_id"""
-
-_LIST = """
-SELECT {columns} FROM {from}
-WHERE {key} AND {conversation_visible}
-  AND ($5::uuid IS NULL OR c.assignee_id = $5)
-  AND ($6::uuid IS NULL OR c.queue_id = $6)
-  AND ($7::text[] IS NULL OR c.status = ANY($7))
-  AND ($8::uuid IS NULL OR c.contact_id IN (
-    SELECT m.id FROM contact AS m WHERE m.card_id = (SELECT n.card_id FROM contact AS n WHERE n.id = $8)))
-  AND ($9::uuid IS NULL OR c.channel_id = $9)
-  AND ($10::bool IS NULL OR (c.assignee_id IS NULL) = $10)
-ORDER BY {order} LIMIT $4
-"""
+  c.first_response_at, c.snoozed_until, c.resolved_at, c.disposition, c.tags, k.owner_id, coalesce(k.vip, false) AS vip,
+  coalesce(f.name, '') AS company, coalesce(h.connector, '') AS connector, coalesce(h.name, '') AS channel_name"""
+JOINS = """LEFT JOIN contact AS o ON o.id = c.contact_id LEFT JOIN contact AS k ON k.id = o.card_id
+  LEFT JOIN contact AS f ON f.id = k.company_id LEFT JOIN channel AS h ON h.id = c.channel_id"""
 
 
-def _list(key: str, order: str) -> str:
-    return _LIST.replace("{key}", key).replace("{order}", order).replace("{columns}", _COLUMNS).replace("{from}", _FROM)
-
-
-_BY_ID = walked(_list("($2::timestamptz IS NOT NULL AND (c.id) > ($3::uuid))", "c.id ASC"))
-_BY_LAST = walked(_list("(c.last_at, c.id) > ($2::timestamptz, $3::uuid)", "c.last_at ASC, c.id ASC"))
-Key = tuple[datetime, UUID]
-
-
-class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`unassigned`: True for those without an assignee, False for those with one."""
-
-    assignee: UUID | None = None
-    queue: UUID | None = None
-    statuses: list[str] | None = None
-    contact: UUID | None = None
-    channel: UUID | None = None
-    unassigned: bool | None = None
-
-
-async def list_conversations(
-    pool: Pool,
-    viewer: UUID | None,
-    wanted: ConversationFilter,
-    *,
-    after: Key | None,
-    limit: int,
-    down: bool,
-    recent: bool,
-) -> list[ConversationItem]:
-    """In the order they began, or of their last item (`recent`)."""
-    statement = _BY_LAST if recent else _BY_ID
-    rows = await fetch_planned(
-        pool,
-        statement.down if down else statement.up,
-        viewer,
-        *(after or ((LATEST, LAST_ID) if down else (EARLIEST, NO_ID))),
-        limit,
-        wanted.assignee,
-        wanted.queue,
-        wanted.statuses,
-        wanted.contact,
-        wanted.channel,
-        wanted.unassigned,
+def to_conversation(row: asyncpg.Record) -> ConversationItem:
+    """From a row of COLUMNS."""
+    fields = dict(row)
+    contact = ContactBrief(
+        id=fields["contact_id"], name=fields["contact_name"], vip=fields.pop("vip"), company=fields.pop("company")
     )
-    return [ConversationItem(**row) for row in rows]
+    channel = ChannelBrief(id=fields["channel_id"], connector=fields.pop("connector"), name=fields.pop("channel_name"))
+    return ConversationItem(**fields, contact=contact, channel=channel)
 
 
 _ONE = scoped(
-    "SELECT {columns} FROM {from} WHERE c.id = $2 AND {conversation_visible}".replace("{columns}", _COLUMNS).replace(
-        "{from}", _FROM
-    )
+    "SELECT {columns} FROM conversation AS c {joins} WHERE c.id = $2 AND {conversation_visible}".replace(
+        "{columns}", COLUMNS
+    ).replace("{joins}", JOINS)
 )
 
 
@@ -129,7 +100,7 @@ async def get_conversation(connection: Connection, viewer: UUID | None, conversa
     rows = await planned(connection, _ONE, viewer, conversation_id)
     if not rows:
         raise NotFound("no such conversation")
-    return ConversationItem(**rows[0])
+    return to_conversation(rows[0])
 
 
 async def lock_conversation(connection: Connection, viewer: UUID | None, conversation_id: UUID) -> ConversationItem:
@@ -194,10 +165,11 @@ async def change_conversation(
         await connection.execute(_CHANGE, conversation_id, *(new[name] for name in CHANGEABLE))
     except asyncpg.UniqueViolationError:
         raise Conflict("the client already has a newer open conversation in this thread") from None
+    ended = await end_offer(connection, conversation_id, "withdrawn") if after.get("status") == "resolved" else []
     item = await get_conversation(connection, None, conversation_id)
     heard = await audience_of(connection, conversation_id)
     event = NewEvent("conversation.updated", sorted(heard), {"conversation": item})
-    return Changed(item, [event], {name: before[name] for name in after}, after)
+    return Changed(item, [*ended, event], {name: before[name] for name in after}, after)
 
 
 _ASSIGN = """
@@ -239,7 +211,8 @@ async def assign_conversation(
     facts = {"from_agent": old.assignee_id, "from_queue": old.queue_id}
     await connection.execute(_HISTORY, conversation_id, agent_id, queue_id or old.queue_id, reason, facts, by)
     item = await get_conversation(connection, None, conversation_id)
-    events = transfer_events(old, item, heard_before, await audience_of(connection, conversation_id))
+    ended = await end_offer(connection, conversation_id, "withdrawn")
+    events = ended + transfer_events(old, item, heard_before, await audience_of(connection, conversation_id))
     before = {"assignee_id": old.assignee_id, "queue_id": old.queue_id}
     return Changed(item, events, before, {"assignee_id": item.assignee_id, "queue_id": item.queue_id})
 

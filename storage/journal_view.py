@@ -95,3 +95,27 @@ async def get_entry(pool: Pool, entry_id: int) -> tuple[EntryItem, asyncpg.Recor
     raw = ("request", "body", "blob", "connector", "token")
     fields: dict[str, Any] = {name: value for name, value in rows[0].items() if name not in raw}
     return EntryItem(**fields), rows[0]
+
+
+class Became(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """An interaction that came of an entry; `text`: its beginning."""
+
+    id: UUID
+    conversation_id: UUID
+    kind: str
+    direction: str
+    text: str = ""
+
+
+_BECAME = """
+SELECT id, conversation_id, kind, direction, left(text, 200) AS text FROM interaction
+WHERE id = ANY($1::uuid[]) ORDER BY order_at, seq, id LIMIT $2
+"""
+MAX_BECAME = 50
+
+
+async def became_of(pool: Pool, interactions: list[UUID] | None) -> list[Became]:
+    """At most MAX_BECAME; those removed since are not among them."""
+    if not interactions:
+        return []
+    return [Became(**row) for row in await fetch_planned(pool, _BECAME, interactions, MAX_BECAME)]

@@ -23,7 +23,7 @@ class Attempt(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class OutboundItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A message of ours. `tries`: its history, in the single view alone."""
+    """A message of ours. `send_at`: when it is, or was, meant to leave; `tries`: its history, in the single view alone."""
 
     id: UUID
     interaction_id: UUID
@@ -35,6 +35,7 @@ class OutboundItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     next_at: datetime
     created_at: datetime
     text: str = ""
+    send_at: datetime | None = None
     agent_id: UUID | None = None
     external_ids: list[str] = []
     error_class: str = ""
@@ -47,13 +48,16 @@ class OutboundItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 _COLUMNS = """o.id, o.interaction_id, o.conversation_id, o.channel_id, o.identity_id, o.state, o.attempts, o.next_at,
-  o.created_at, coalesce(o.message ->> 'text', '') AS text, o.agent_id, o.external_ids, o.error_class, o.error_code,
+  o.created_at, coalesce(o.message ->> 'text', '') AS text,
+  (o.message ->> 'due_at')::timestamptz AS send_at, o.agent_id, o.external_ids, o.error_class, o.error_code,
   o.error, o.sent_at, o.delivered_at, o.read_at"""
 _LIST = walked(
     """
 SELECT {columns} FROM outbound AS o JOIN conversation AS c ON c.id = o.conversation_id
 WHERE (o.id) > ($2::uuid) AND ($4::text[] IS NULL OR o.state = ANY($4)) AND ($5::uuid IS NULL OR o.channel_id = $5)
-  AND ($6::uuid IS NULL OR o.conversation_id = $6) AND {conversation_visible}
+  AND ($6::uuid IS NULL OR o.conversation_id = $6)
+  AND ($7::bool IS NULL OR (o.state = 'queued' AND o.attempts = 0 AND o.next_at > now()) = $7)
+  AND {conversation_visible}
 ORDER BY o.id ASC LIMIT $3
 """.replace("{columns}", _COLUMNS)
 )
@@ -66,6 +70,7 @@ async def list_outbound(
     states: list[str] | None,
     channel: UUID | None,
     conversation: UUID | None,
+    scheduled: bool | None = None,
     after: UUID | None,
     limit: int,
     down: bool,
@@ -73,7 +78,7 @@ async def list_outbound(
     """In the order they were written."""
     key = after or (LAST_ID if down else NO_ID)
     statement = _LIST.down if down else _LIST.up
-    rows = await fetch_planned(pool, statement, viewer, key, limit, states, channel, conversation)
+    rows = await fetch_planned(pool, statement, viewer, key, limit, states, channel, conversation, scheduled)
     return [OutboundItem(**row) for row in rows]
 
 

@@ -151,6 +151,24 @@ async def change_agent(
     return await get_agent(connection, agent_id)
 
 
+async def set_password(connection: Connection, agent_id: UUID, password: str, *, keep: UUID | None = None) -> None:
+    """Ends his sessions, but for `keep`. Raises BadRequest for a short one, NotFound."""
+    hashed = await hash_password(password)
+    done = await connection.fetchval(
+        "UPDATE agent SET password_hash = $2 WHERE id = $1 AND active RETURNING true", agent_id, hashed
+    )
+    if done is None:
+        raise NotFound("no such active agent")
+    await connection.execute(
+        "DELETE FROM web_session WHERE agent_id = $1 AND ($2::uuid IS NULL OR id <> $2)", agent_id, keep
+    )
+
+
+async def password_of(pool: Pool, agent_id: UUID) -> str:
+    """The hash; empty for one who has none."""
+    return str(await pool.fetchval("SELECT password_hash FROM agent WHERE id = $1", agent_id) or "")
+
+
 class ExtensionItem(msgspec.Struct, kw_only=True):
     """The short number at which an agent answers on a PBX channel."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from config.errors import BadRequest, NotFound
+from config.errors import BadRequest, Conflict, NotFound
 from storage.db import Connection, Pool
 
 SCOPES = ("all", "read", "write", "journal", "admin")
@@ -122,23 +122,83 @@ async def still_valid(pool: Pool, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await pool.fetch(_STILL_VALID, list(ids))}
 
 
-async def add_session(connection: Connection, agent_id: UUID, lasts_s: int, user_agent: str) -> str:
+async def add_session(connection: Connection, agent_id: UUID, lasts_s: int, user_agent: str, address: str = "") -> str:
     """A new session's cookie; sessions of the agent that ended are swept on the way."""
     cookie = secrets.token_urlsafe(32)
     await connection.execute("DELETE FROM web_session WHERE agent_id = $1 AND expires_at < now()", agent_id)
     await connection.execute(
-        "INSERT INTO web_session (hash, agent_id, expires_at, user_agent)"
-        " VALUES ($1, $2, now() + make_interval(secs => $3), $4)",
+        "INSERT INTO web_session (hash, agent_id, expires_at, user_agent, address)"
+        " VALUES ($1, $2, now() + make_interval(secs => $3), $4, $5)",
         digest(cookie),
         agent_id,
         lasts_s,
         user_agent[:200],
+        address[:64],
     )
     return cookie
 
 
 async def end_session(connection: Connection | Pool, session_id: UUID) -> None:
     await connection.execute("DELETE FROM web_session WHERE id = $1", session_id)
+
+
+class SessionItem(msgspec.Struct, kw_only=True):
+    """A browser somebody is signed in with. `seen_at` moves once a minute."""
+
+    id: UUID
+    agent_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    seen_at: datetime
+    user_agent: str
+    address: str
+    current: bool
+
+
+async def list_sessions(pool: Pool, agent_id: UUID, current: UUID) -> list[SessionItem]:
+    """Those that have not ended, last seen first; `current`: the caller's own."""
+    rows = await pool.fetch(
+        "SELECT id, agent_id, created_at, expires_at, seen_at, user_agent, address, id = $2 AS current"
+        " FROM web_session WHERE agent_id = $1 AND expires_at > now() ORDER BY seen_at DESC, id",
+        agent_id,
+        current,
+    )
+    return [SessionItem(**row) for row in rows]
+
+
+async def revoke_session(connection: Connection, session_id: UUID, agent_id: UUID | None) -> UUID:
+    """`agent_id`: only one of his. Returns whose it was. Raises NotFound."""
+    whose: UUID | None = await connection.fetchval(
+        "DELETE FROM web_session WHERE id = $1 AND ($2::uuid IS NULL OR agent_id = $2) RETURNING agent_id",
+        session_id,
+        agent_id,
+    )
+    if whose is None:
+        raise NotFound("no such session")
+    return whose
+
+
+async def revoke_sessions(connection: Connection, agent_id: UUID, *, keep: UUID | None = None) -> int:
+    """All of an agent's but one. Returns how many."""
+    ended = await connection.fetch(
+        "DELETE FROM web_session WHERE agent_id = $1 AND ($2::uuid IS NULL OR id <> $2) RETURNING id", agent_id, keep
+    )
+    return len(ended)
+
+
+async def password_mark(connection: Connection | Pool, agent_id: UUID, *, missing: str | None = None) -> str:
+    """Changes with the password, and says nothing of it. `missing`: for somebody who is not there, or not active.
+
+    Raises NotFound, Conflict without it.
+    """
+    row = await connection.fetchrow("SELECT password_hash, active FROM agent WHERE id = $1", agent_id)
+    if row is not None and row["active"]:
+        return digest(f"mark {row['password_hash']}").hex()[:32]
+    if missing is not None:
+        return missing
+    if row is None:
+        raise NotFound("no such agent")
+    raise Conflict("he is not active: make him so first")
 
 
 async def list_tokens(pool: Pool) -> list[TokenItem]:

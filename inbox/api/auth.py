@@ -119,7 +119,7 @@ class Throttle:
         for key in keys:
             recent = [at for at in self._failed.get(key, ()) if at > now - self._window_s]
             if len(recent) >= self._tries:
-                raise TooManyTries("too many wrong passwords", after_s=int(recent[0] + self._window_s - now) + 1)
+                raise TooManyTries("too many wrong tries", after_s=int(recent[0] + self._window_s - now) + 1)
 
     def failed(self, *keys: str) -> None:
         for key in keys:

@@ -1,22 +1,137 @@
-"""Click-to-call: the caller's own phone rings first, then the client's."""
+"""Calls: the journal of them, what came of each, and click-to-call (the caller's own phone rings first)."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from config.errors import BadRequest, Forbidden, NotFound
+from inbox.api.conversations import words_of
+from inbox.api.lists import Aware, Page, Walk, to_page
 from inbox.api.messages import Accepted, accepted
 from inbox.api.routes import Change, Ctx, Routes
+from router.callers import Caller, to_caller
 from router.outbound.dialling import NewCall, queue_call
+from router.outbound.replies import NewReply, queue_reply
+from router.wrapup import KEY, WrapUp, read_wrap_up
 from storage.bus import Topic
+from storage.calls import CallFilter, CallItem, get_call, list_calls, record_disposition
 from storage.contacts import get_contact
+from storage.pops import Pop, read_pops
+from storage.workspace import write_setting
 
 routes = Routes("calls")
 WHOM = ("contact_id", "identity", "number")
+STATES = ("started", "ivr", "queue", "ringing", "talking", "held", "finished")
+OUTCOMES = ("answered", "missed", "busy", "cancelled", "failed")
+
+
+class CallQuery(Walk, kw_only=True):
+    """Newest first unless `order` says otherwise. `state`, `outcome`: one or several, comma separated. `agent`: whose phone
+    it was or whose it is now, an id or `me`. `contact` means the whole card. `from`, `to`: when it began.
+    `missed_not_called_back`: true for missed calls that still wait for somebody to call back.
+    """
+
+    order: Literal["asc", "desc"] = "desc"
+    state: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    outcome: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    direction: Literal["in", "out", "internal"] | None = None
+    agent: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    contact: UUID | None = None
+    channel: UUID | None = None
+    begun_from: Aware | None = msgspec.field(default=None, name="from")
+    begun_to: Aware | None = msgspec.field(default=None, name="to")
+    missed_not_called_back: bool | None = None
+
+
+@routes.add("GET", "/calls", "Calls the caller may see, newest first", scope="read")
+async def calls(ctx: Ctx, query: CallQuery) -> Page[CallItem]:
+    wanted = CallFilter(
+        states=words_of(query.state, STATES, "state"),
+        outcomes=words_of(query.outcome, OUTCOMES, "outcome"),
+        direction=query.direction,
+        agent=_agent(ctx, query.agent),
+        contact=query.contact,
+        channel=query.channel,
+        begun_from=query.begun_from,
+        begun_to=query.begun_to,
+        to_call_back=query.missed_not_called_back,
+    )
+    items = await list_calls(
+        ctx.store.pool, ctx.viewer, wanted, after=query.key(UUID), limit=query.count + 1, down=query.down
+    )
+    return to_page(items, query, lambda item: item.id, lambda item: item)
+
+
+def _agent(ctx: Ctx, text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    try:
+        return ctx.actor.person if text == "me" else UUID(text)
+    except ValueError:
+        raise BadRequest("agent: an agent's id, or me") from None
+
+
+class CallDetail(msgspec.Struct, kw_only=True):
+    """`pop`: what the pop shows of the client, without this call; `caller`: his number as people read it."""
+
+    call: CallItem
+    caller: Caller
+    pop: Pop | None
+
+
+@routes.add("GET", "/calls/{call_id}", "One call, with all that its pop shows", scope="read")
+async def one_call(ctx: Ctx, call_id: UUID) -> CallDetail:
+    async with ctx.store.pool.acquire() as connection, connection.transaction(readonly=True):
+        call = await get_call(connection, ctx.viewer, call_id)
+        pops = await read_pops(connection, [(call.contact_id, call.interaction_id)])
+    return CallDetail(call=call, caller=to_caller(call.client), pop=pops.get(call.contact_id))
+
+
+class CallPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is absent stays. `disposition`: what came of it, one of those set up for calls if there are any; `note`: for the
+    colleagues, kept as a note in the call's conversation.
+    """
+
+    disposition: Annotated[str, msgspec.Meta(max_length=200)] | msgspec.UnsetType = msgspec.UNSET
+    note: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)] | msgspec.UnsetType = msgspec.UNSET
+
+
+@routes.add("PATCH", "/calls/{call_id}", "What came of a call, and a note on it", scope="write")
+async def patch_call(ctx: Ctx, change: Change, call_id: UUID, body: CallPatch) -> CallItem:
+    by = ctx.actor.agent_id
+    if body.disposition is msgspec.UNSET:
+        call = await get_call(change.connection, ctx.viewer, call_id)
+    else:
+        call, event, before = await record_disposition(
+            change.connection, ctx.viewer, call_id, body.disposition.strip(), by=by
+        )
+        if event is not None:
+            change.events.append(event)
+            after: dict[str, Any] = {"disposition": call.disposition}
+            await change.note("call.disposition_recorded", ("call", call_id), {"disposition": before}, after)
+    if body.note is not msgspec.UNSET:
+        note = NewReply(conversation_id=call.conversation_id, agent_id=by, kind="note", text=body.note)
+        change.last_event = (await queue_reply(change.connection, note, datetime.now(UTC))).event_id
+    return call
+
+
+@routes.add("GET", "/wrap-up", "How long agents have after a call", scope="read")
+async def wrap_up(ctx: Ctx) -> WrapUp:
+    async with ctx.store.pool.acquire() as connection:
+        return await read_wrap_up(connection)
+
+
+@routes.add("PUT", "/wrap-up", "Set how long agents have after a call", scope="admin")
+async def put_wrap_up(change: Change, body: WrapUp) -> WrapUp:
+    before = await read_wrap_up(change.connection)
+    after: dict[str, Any] = msgspec.to_builtins(body)
+    await write_setting(change.connection, KEY, after)
+    await change.note("wrap_up.set", ("workspace", KEY), msgspec.to_builtins(before), after)
+    return body
 
 
 class Dial(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -13,19 +14,21 @@ from inbox.api.lists import Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.lookup import IDENTITY_KINDS, normalize_email, normalize_username, phone_query
 from router.names import sort_name
+from storage.contact_list import ContactFilter, Sort, key_of, last_heard, list_contacts
 from storage.contacts import (
     ContactItem,
     add_contact,
+    cards_of,
     change_contact,
     contact_audience,
     dismiss_suggestion,
     get_contact,
-    list_contacts,
     list_merge_suggestions,
     to_items,
 )
 from storage.db import Connection
 from storage.events import NewEvent, audience
+from storage.fields import active_fields, check_custom
 
 routes = Routes("contacts")
 Name = Annotated[str, msgspec.Meta(max_length=300)]
@@ -34,35 +37,106 @@ TagList = Annotated[list[Tag], msgspec.Meta(max_length=100)]
 Custom = Annotated[dict[Annotated[str, msgspec.Meta(max_length=100)], Any], msgspec.Meta(max_length=200)]
 Short = Annotated[str, msgspec.Meta(max_length=60)]
 Value = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+MIN_DIGITS, MIN_LETTERS = 4, 3
+RU_DIGITS = 11
+"""8 916 … and 916 … are found in +7916…"""
 
 
 class ContactQuery(Walk, kw_only=True):
-    """`identity`: an address; phones as people write them, a leading space or bare digits are read as +."""
+    """`identity`: an address; phones as people write them, a leading space or bare digits are read as +. `kind`, `has`: an
+    identity kind. `q`: a part of a name or an address. `owner`: an agent, `me` or `none`. `source`: any value of the card's
+    source. `no_contact_since`: days without a word; `birthday`: within so many days from today. `custom.<key>=`: what the
+    company's own field says, of four fields at most. `sort`: by name, by when the card was made, by when anything was last
+    said.
+    """
 
     identity: Value | None = None
     kind: Short | None = None
+    has: Short | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
-    owner: UUID | None = None
+    owner: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    tag: Tag | None = None
+    type: Literal["person", "company"] | None = None
+    company: UUID | None = None
+    source: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    no_contact_since: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None
+    birthday: Annotated[int, msgspec.Meta(ge=0, le=366)] | None = None
+    custom: Annotated[dict[str, str], msgspec.Meta(max_length=4)] | None = None
+    sort: Sort = "name"
 
 
-@routes.add("GET", "/contacts", "Cards by name, address or owner", scope="read")
+@routes.add("GET", "/contacts", "Cards, by what is known of them", scope="read")
 async def contacts(ctx: Ctx, query: ContactQuery) -> Page[ContactItem]:
-    values = None if query.identity is None else identity_values(query.identity, query.kind, ctx.deps.region)
-    kinds = [query.kind] if query.kind else list(IDENTITY_KINDS) if values else None
+    after: tuple[Any, UUID] | None = (
+        query.key(tuple[datetime, UUID]) if query.sort == "last" else query.key(tuple[str, UUID])
+    )
     rows = await list_contacts(
         ctx.store.pool,
         ctx.viewer,
-        after=query.key(tuple[str, UUID]),
+        to_filter(ctx, query),
+        sort=query.sort,
+        after=after,
         limit=query.count + 1,
         down=query.down,
-        owner=query.owner,
+    )
+    keys = {row["id"]: key_of(row, query.sort) for row in rows}
+    items = await to_items(ctx.store.pool, rows)
+    heard = await last_heard(ctx.store.pool, list(keys))
+    for item in items:
+        item.last_at = heard.get(item.id)
+    return to_page(items, query, lambda card: keys[card.id], lambda card: card)
+
+
+def to_filter(ctx: Ctx, query: ContactQuery) -> ContactFilter:
+    """Raises BadRequest for an owner that is none."""
+    values = None if query.identity is None else identity_values(query.identity, query.kind, ctx.deps.region)
+    kinds = [query.kind] if query.kind else list(IDENTITY_KINDS) if values else [query.has] if query.has else None
+    now = datetime.now(ctx.store.settings.zone)
+    silent_for = query.no_contact_since
+    return ContactFilter(
+        owner=_owner_of(ctx, query.owner),
+        unowned=True if query.owner == "none" else None,
         name=sort_name(query.q) if query.q else None,
+        address=_address_of(query.q),
         values=values,
         kinds=kinds,
+        tag=query.tag,
+        type=query.type,
+        company=query.company,
+        source=query.source,
+        silent_since=None if silent_for is None else now - timedelta(days=silent_for),
+        days=None if query.birthday is None else _days(now.date(), query.birthday),
+        custom=query.custom,
     )
-    names = {row["id"]: row["sort_name"] for row in rows}
-    items = await to_items(ctx.store.pool, rows)
-    return to_page(items, query, lambda card: (names[card.id], card.id), lambda card: card)
+
+
+def _owner_of(ctx: Ctx, text: str | None) -> UUID | None:
+    if text is None or text == "none":
+        return None
+    if text == "me":
+        return ctx.actor.person
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadRequest("owner: an agent's id, me or none") from None
+
+
+def _address_of(q: str | None) -> str | None:
+    """The part of `q` that may stand in an address: digits of a phone, a piece of an e-mail address or a user name."""
+    bare = "".join((q or "").split()).lower().removeprefix("@")
+    digits = "".join(char for char in bare if char.isdigit())
+    if len(digits) >= MIN_DIGITS and not set(bare) - set("+-()0123456789"):
+        return digits[1:] if digits.startswith("8") and len(digits) == RU_DIGITS else digits
+    return bare if len(bare) >= MIN_LETTERS and bare.isascii() else None
+
+
+def _days(today: date, count: int) -> list[str]:
+    """Who was born on 29 February has his day on 1 March too, in the years that have none of his own."""
+    days = [today + timedelta(days=n) for n in range(count + 1)]
+    found = {f"{day:%m-%d}" for day in days}
+    if any(day.month == 3 and day.day == 1 and (day - timedelta(days=1)).day == 28 for day in days):
+        found.add("02-29")
+    return sorted(found)
 
 
 def identity_values(raw: str, kind: str | None, region: str) -> list[str]:
@@ -75,14 +149,6 @@ def identity_values(raw: str, kind: str | None, region: str) -> list[str]:
     if kind in {None, "telegram_username"}:
         values.add(normalize_username(raw) or "")
     return sorted(values - {""})
-
-
-@routes.add(
-    "GET", "/contacts/{contact_id}", "One card; a merged contact's id leads to the card it shows on", scope="read"
-)
-async def contact(ctx: Ctx, contact_id: UUID) -> ContactItem:
-    async with ctx.store.pool.acquire() as connection, connection.transaction(readonly=True):
-        return await get_contact(connection, ctx.viewer, contact_id)
 
 
 class NewIdentity(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -114,15 +180,17 @@ async def create_contact(ctx: Ctx, change: Change, body: NewContact) -> ContactI
     if ctx.viewer is not None and fields["owner_id"] is None:
         fields["owner_id"] = ctx.viewer
     await _check_links(change.connection, fields)
-    identities = [_normal(identity, ctx.deps.region) for identity in body.identities]
+    fields["custom"] = check_custom(body.custom, await active_fields(change.connection))
+    identities = [normal_identity(identity, ctx.deps.region) for identity in body.identities]
     contact_id = await add_contact(change.connection, fields, identities)
     await change.note("contact.created", ("contact", contact_id), {}, {"name": body.name})
     card = await get_contact(change.connection, None, contact_id)
-    await _tell(change, "contact.created", card)
+    await tell_card(change, "contact.created", card)
     return card
 
 
-def _normal(identity: NewIdentity, region: str) -> tuple[str, str, str]:
+def normal_identity(identity: NewIdentity, region: str) -> tuple[str, str, str]:
+    """(kind, scope, value) in normal form. Raises BadRequest."""
     kind = IDENTITY_KINDS.get(identity.kind)
     if kind is None:
         raise BadRequest(f"identities: kind is one of {', '.join(IDENTITY_KINDS)}")
@@ -167,6 +235,10 @@ async def patch_contact(ctx: Ctx, change: Change, contact_id: UUID, body: Contac
     changes = given(body)
     version = changes.pop("version", None) if "version" in changes else _if_match(ctx)
     await _check_links(change.connection, changes)
+    if "custom" in changes:
+        former = await get_contact(change.connection, ctx.viewer, contact_id)
+        known = await active_fields(change.connection)
+        changes["custom"] = check_custom(changes["custom"], known, former=former.custom)
     card, before, after = await change_contact(
         change.connection,
         ctx.viewer,
@@ -177,7 +249,7 @@ async def patch_contact(ctx: Ctx, change: Change, contact_id: UUID, body: Contac
     )
     if after:
         await change.note("contact.changed", ("contact", card.id), before, after)
-        await _tell(change, "contact.updated", card, former_owner=before.get("owner_id"))
+        await tell_card(change, "contact.updated", card, former_owner=before.get("owner_id"))
     return card
 
 
@@ -200,7 +272,7 @@ async def _check_links(connection: Connection, fields: dict[str, Any]) -> None:
         raise BadRequest("company_id: no such company")
 
 
-async def _tell(change: Change, type_: str, card: ContactItem, *, former_owner: UUID | None = None) -> None:
+async def tell_card(change: Change, type_: str, card: ContactItem, *, former_owner: UUID | None = None) -> None:
     heard = [*await contact_audience(change.connection, card.id), former_owner]
     change.events.append(NewEvent(type_, audience(agents=heard), {"contact": card}))
 
@@ -221,7 +293,7 @@ async def merge_contact(ctx: Ctx, change: Change, contact_id: UUID, body: Merge)
     merge_id = await ctx.deps.merge(change.connection, card.id, other.id, ctx.actor.agent_id)
     merged = await get_contact(change.connection, None, contact_id)
     await change.note("contact.merged", ("contact", merged.id), {}, {"other_id": other.id, "merge_id": merge_id})
-    await _tell(change, "contact.merged", merged, former_owner=other.owner_id)
+    await tell_card(change, "contact.merged", merged, former_owner=other.owner_id)
     return Merged(merge_id=merge_id, contact=merged)
 
 
@@ -233,12 +305,12 @@ async def undo_merge(ctx: Ctx, change: Change, merge_id: UUID) -> Page[ContactIt
     cards = [await get_contact(change.connection, None, one) for one in (survivor, merged)]
     await change.note("contact.unmerged", ("contact", survivor), {}, {"other_id": merged, "merge_id": merge_id})
     for card in cards:
-        await _tell(change, "contact.unmerged", card)
+        await tell_card(change, "contact.unmerged", card)
     return Page(items=cards, next=None)
 
 
 class Suggestion(msgspec.Struct):
-    """Two contacts that may be one; `score` from 0 to 1."""
+    """Two cards that may be one, side by side; `score` from 0 to 1."""
 
     id: UUID
     first_id: UUID
@@ -246,14 +318,23 @@ class Suggestion(msgspec.Struct):
     reason: str
     score: float
     at: datetime
+    first: ContactItem
+    second: ContactItem
 
 
 @routes.add("GET", "/merge-suggestions", "Cards that may be one person", scope="read")
 async def merge_suggestions(ctx: Ctx, query: Walk) -> Page[Suggestion]:
     rows = await list_merge_suggestions(ctx.store.pool, ctx.viewer, after=query.key(UUID), limit=query.count + 1)
-    return to_page(rows, query, lambda row: row["id"], lambda row: Suggestion(**row))
+    ids = {row[name] for row in rows for name in ("first_id", "second_id")}
+    cards = await cards_of(ctx.store.pool, ids)
+
+    def side_by_side(row: Mapping[str, Any]) -> Suggestion:
+        return Suggestion(**row, first=cards[row["first_id"]], second=cards[row["second_id"]])
+
+    shown = [dict(row) for row in rows if {row["first_id"], row["second_id"]} <= cards.keys()]
+    return to_page(shown, query, lambda row: row["id"], side_by_side)
 
 
 @routes.add("POST", "/merge-suggestions/{suggestion_id}/dismiss", "These are two", scope="write")
 async def dismiss(ctx: Ctx, change: Change, suggestion_id: UUID) -> None:
-    await dismiss_suggestion(change.connection, suggestion_id, ctx.actor.agent_id)
+    await dismiss_suggestion(change.connection, ctx.viewer, suggestion_id, ctx.actor.agent_id)

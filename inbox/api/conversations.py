@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,33 +11,41 @@ from config.errors import BadRequest
 from inbox.api.contacts import TagList, given
 from inbox.api.lists import Aware, Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
+from inbox.api.scope import Actor
 from storage.bus import Topic
+from storage.conversation_list import ConversationFilter, Sort, key_of, list_conversations
 from storage.conversations import (
     Changed,
-    ConversationFilter,
     ConversationItem,
     Status,
     assign_conversation,
     change_conversation,
     get_conversation,
-    list_conversations,
+    lock_conversation,
 )
+from storage.dispositions import check_disposition
 
 routes = Routes("conversations")
 STATUSES = ("open", "pending", "snoozed", "resolved")
 
 
+Word = Annotated[str, msgspec.Meta(max_length=40)]
+
+
 class ConversationQuery(Walk, kw_only=True):
-    """`status`: one or several, comma separated. `assignee`: an agent, `me` or `none`. `sort`: by their beginning
-    (complete under changes) or by their last item.
+    """`status`: one or several, comma separated. `assignee`: an agent, `me` or `none`. `queue`: one, or `mine`.
+    `mentioned`: `me` was named in a note, `unseen`: and I have not opened it. `sort`: by their beginning (complete under
+    changes), by their last item (`last`, `activity`), or by when a first answer is due, those owed none last.
     """
 
-    assignee: Annotated[str, msgspec.Meta(max_length=40)] | None = None
-    queue: UUID | None = None
+    assignee: Word | None = None
+    queue: Word | None = None
     status: Annotated[str, msgspec.Meta(max_length=60)] | None = None
     contact: UUID | None = None
     channel: UUID | None = None
-    sort: Literal["begun", "last"] = "begun"
+    tag: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    mentioned: Literal["me", "unseen"] | None = None
+    sort: Sort = "begun"
 
 
 def words_of(text: str | None, allowed: tuple[str, ...], name: str) -> list[str] | None:
@@ -52,33 +60,45 @@ def words_of(text: str | None, allowed: tuple[str, ...], name: str) -> list[str]
 
 @routes.add("GET", "/conversations", "Conversations the caller may see", scope="read")
 async def conversations(ctx: Ctx, query: ConversationQuery) -> Page[ConversationItem]:
-    wanted = ConversationFilter(
-        assignee=_assignee_of(ctx, query.assignee),
-        unassigned=True if query.assignee == "none" else None,
-        queue=query.queue,
-        statuses=words_of(query.status, STATUSES, "status"),
-        contact=query.contact,
-        channel=query.channel,
-    )
     items = await list_conversations(
         ctx.store.pool,
         ctx.viewer,
-        wanted,
+        to_filter(ctx.actor, query),
         after=query.key(tuple[Aware, UUID]),
         limit=query.count + 1,
         down=query.down,
-        recent=query.sort == "last",
+        sort=query.sort,
     )
-    return to_page(items, query, lambda item: (item.last_at, item.id), lambda item: item)
+    return to_page(items, query, lambda item: key_of(item, query.sort), lambda item: item)
 
 
-def _assignee_of(ctx: Ctx, text: str | None) -> UUID | None:
-    if text in {None, "none"}:
+def to_filter(actor: Actor, query: ConversationQuery) -> ConversationFilter:
+    """What `me` and `mine` mean for this caller. Raises BadRequest, Forbidden for a caller who is nobody."""
+    named = actor.person if query.mentioned is not None else None
+    return ConversationFilter(
+        assignee=_id_of(actor, query.assignee, me="me", what="assignee", others=("none",)),
+        unassigned=True if query.assignee == "none" else None,
+        queue=_id_of(actor, query.queue, me=None, what="queue", others=("mine",)),
+        queue_of=actor.person if query.queue == "mine" else None,
+        statuses=words_of(query.status, STATUSES, "status"),
+        contact=query.contact,
+        channel=query.channel,
+        tag=query.tag,
+        mentioned=named if query.mentioned == "me" else None,
+        unseen_by=named if query.mentioned == "unseen" else None,
+    )
+
+
+def _id_of(actor: Actor, text: str | None, *, me: str | None, what: str, others: tuple[str, ...]) -> UUID | None:
+    if text is None or text in others:
         return None
+    if text == me:
+        return actor.person
     try:
-        return ctx.actor.person if text == "me" else UUID(text)
+        return UUID(text)
     except ValueError:
-        raise BadRequest("assignee: an agent's id, me or none") from None
+        words = [*filter(None, (me,)), *others]
+        raise BadRequest(f"{what}: an id, {' or '.join(words)}") from None
 
 
 @routes.add("GET", "/conversations/{conversation_id}", "One conversation", scope="read")
@@ -101,8 +121,19 @@ class ConversationPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True
 async def patch_conversation(
     ctx: Ctx, change: Change, conversation_id: UUID, body: ConversationPatch
 ) -> ConversationItem:
-    changed = await change_conversation(change.connection, ctx.viewer, conversation_id, given(body))
-    return await _finish(change, changed, "conversation.changed")
+    return await apply(ctx, change, conversation_id, given(body))
+
+
+async def apply(ctx: Ctx, change: Change, conversation_id: UUID, changes: dict[str, Any]) -> ConversationItem:
+    """Changes of a conversation in one go. Raises BadRequest for one that is closed without an outcome to choose from."""
+    if changes.get("status") == "resolved" or "disposition" in changes:
+        old = await lock_conversation(change.connection, ctx.viewer, conversation_id)
+        closes = changes.get("status") == "resolved" and old.status != "resolved"
+        if closes or changes.get("disposition"):
+            chosen = changes.get("disposition", old.disposition)
+            await check_disposition(change.connection, "conversation", chosen)
+    changed = await change_conversation(change.connection, ctx.viewer, conversation_id, changes)
+    return await finish(change, changed, "conversation.changed")
 
 
 class Assign(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -115,6 +146,11 @@ class Assign(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @routes.add("POST", "/conversations/{conversation_id}/assign", "Hand over", scope="write")
 async def assign(ctx: Ctx, change: Change, conversation_id: UUID, body: Assign) -> ConversationItem:
+    return await hand_over(ctx, change, conversation_id, body)
+
+
+async def hand_over(ctx: Ctx, change: Change, conversation_id: UUID, body: Assign) -> ConversationItem:
+    """To whom the body says, at once."""
     if body.agent_id is None and body.queue_id is None:
         raise BadRequest("agent_id or queue_id is needed")
     changed = await assign_conversation(
@@ -126,7 +162,7 @@ async def assign(ctx: Ctx, change: Change, conversation_id: UUID, body: Assign) 
         reason=await _sentence(ctx, change, body),
         by=ctx.actor.agent_id,
     )
-    return await _finish(change, changed, "conversation.assigned")
+    return await finish(change, changed, "conversation.assigned")
 
 
 async def _sentence(ctx: Ctx, change: Change, body: Assign) -> str:
@@ -140,9 +176,13 @@ async def _sentence(ctx: Ctx, change: Change, body: Assign) -> str:
     return f"{said}: {body.reason}" if body.reason else said
 
 
-async def _finish(change: Change, changed: Changed, action: str) -> ConversationItem:
-    """Events, audit, and the assigner's wake-up: a resolved or handed over conversation makes room for another."""
-    await change.note(action, ("conversation", changed.item.id), changed.before, changed.after)
+async def finish(change: Change, changed: Changed, action: str) -> ConversationItem:
+    """Events, audit, and the assigner's wake-up: a resolved or handed over conversation makes room for another.
+
+    That somebody read it is no change worth a line of the audit.
+    """
+    if set(changed.after) != {"unread"}:
+        await change.note(action, ("conversation", changed.item.id), changed.before, changed.after)
     change.events.extend(changed.events)
     if changed.events:
         change.wake.add(Topic.QUEUE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from aiohttp import web
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, web
 
 from inbox.live import Live
 from storage.db import Connection
@@ -47,3 +47,12 @@ class InboxDeps:
 
 
 DEPS: web.AppKey[InboxDeps] = web.AppKey("inbox_deps", InboxDeps)
+HTTP: web.AppKey[ClientSession] = web.AppKey("inbox_http", ClientSession)
+"""Towards providers, for tests of channels: every request has its own deadline besides."""
+
+
+async def open_http(app: web.Application) -> AsyncIterator[None]:
+    """The session's life; one of `app.cleanup_ctx`."""
+    async with ClientSession(timeout=ClientTimeout(total=60, connect=10), cookie_jar=DummyCookieJar()) as session:
+        app[HTTP] = session
+        yield

@@ -31,7 +31,7 @@ async def upload(ctx: Ctx) -> web.Response:
     if (ctx.request.content_length or 0) > limit + CHUNK:
         raise TooBig(f"the file has more than {limit} bytes")
     if ctx.request.content_type == "multipart/form-data":
-        kept, name, type_ = await _from_multipart(ctx, limit)
+        kept, name, type_ = await from_multipart(ctx, limit)
     else:
         kept = await ctx.store.blobs.keep_stream(_bare(ctx.request), limit=limit)
         name, type_ = unquote(ctx.request.headers.get("X-File-Name", "")), ctx.request.content_type
@@ -40,7 +40,7 @@ async def upload(ctx: Ctx) -> web.Response:
     return to_json(item, 201)
 
 
-async def _from_multipart(ctx: Ctx, limit: int) -> tuple[Kept, str, str]:
+async def from_multipart(ctx: Ctx, limit: int) -> tuple[Kept, str, str]:
     """The first part with a file name."""
     try:
         reader = await ctx.request.multipart()

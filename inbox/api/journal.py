@@ -15,7 +15,7 @@ from config.errors import BadSettings, NotFound
 from inbox.api.lists import EntryId, Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.lookup import registry
-from storage.journal_view import EntryItem, State, get_entry, list_entries
+from storage.journal_view import Became, EntryItem, State, became_of, get_entry, list_entries
 
 routes = Routes("journal")
 MAX_SHOWN = 256 << 10
@@ -41,7 +41,9 @@ async def journal(ctx: Ctx, query: JournalQuery) -> Page[EntryItem]:
 
 
 class EntryView(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """An entry with its payload; secrets are masked. `json`, else `text`, else `base64`; `cut`: only its beginning."""
+    """An entry with its payload; secrets are masked. `json`, else `text`, else `base64`; `cut`: only its beginning.
+    `became`: what it is in the conversations.
+    """
 
     entry: EntryItem
     request: dict[str, Any]
@@ -49,6 +51,7 @@ class EntryView(msgspec.Struct, omit_defaults=True, kw_only=True):
     text: str | None = None
     base64: str | None = None
     cut: bool = False
+    became: list[Became] = []
 
 
 @routes.add("GET", "/journal/{entry_id}", "One payload as it came, secrets masked", scope="journal")
@@ -60,7 +63,9 @@ async def journal_entry(ctx: Ctx, entry_id: EntryId) -> EntryView:
             body = await ctx.store.blobs.read(row["blob"])
         except NotFound:
             body = b""
-    return to_view(entry, row, body)
+    view = to_view(entry, row, body)
+    view.became = await became_of(ctx.store.pool, entry.interactions)
+    return view
 
 
 def to_view(entry: EntryItem, row: Mapping[str, Any] | Record, body: bytes) -> EntryView:

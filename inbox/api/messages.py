@@ -8,17 +8,21 @@ from uuid import UUID
 
 import msgspec
 
+from config.errors import BadRequest
 from inbox.api.lists import Aware
 from inbox.api.routes import Change, Ctx, Routes
 from router.outbound.replies import NewReply, Queued, queue_reply
 from storage.bus import Topic
 from storage.conversations import get_conversation
+from storage.drafts import draft_event, drop_draft
 
 routes = Routes("messages")
 
 
 class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`attachments`: ids of uploaded files. `identity`: another address of the client. `reply_to`: an interaction."""
+    """`attachments`: ids of uploaded files. `identity`: another address of the client. `reply_to`: an interaction.
+    `mentions`: agents whom a note names: they see the conversation from now on. The caller's draft of that kind is gone.
+    """
 
     kind: Literal["message", "note"] = "message"
     text: Annotated[str, msgspec.Meta(max_length=100_000)] = ""
@@ -27,6 +31,7 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     reply_to: UUID | None = None
     send_at: Aware | None = None
     meta: Annotated[dict[str, Any], msgspec.Meta(max_length=50)] = {}
+    mentions: Annotated[list[UUID], msgspec.Meta(max_length=50)] = []
 
 
 class Accepted(msgspec.Struct, kw_only=True):
@@ -41,9 +46,14 @@ class Accepted(msgspec.Struct, kw_only=True):
 @routes.add("POST", "/conversations/{conversation_id}/messages", "Answer, or note", scope="write", status=201)
 async def send_message(ctx: Ctx, change: Change, conversation_id: UUID, body: NewMessage) -> Accepted:
     await get_conversation(change.connection, ctx.viewer, conversation_id)
+    if body.mentions and body.kind != "note":
+        raise BadRequest("mentions: only a note names colleagues")
+    agent_id = ctx.actor.agent_id
+    if agent_id is not None and await drop_draft(change.connection, agent_id, conversation_id, body.kind):
+        change.events.append(draft_event(agent_id, conversation_id, None))
     reply = NewReply(
         conversation_id=conversation_id,
-        agent_id=ctx.actor.agent_id,
+        agent_id=agent_id,
         kind=body.kind,
         text=body.text,
         attachment_ids=body.attachments,
@@ -51,6 +61,7 @@ async def send_message(ctx: Ctx, change: Change, conversation_id: UUID, body: Ne
         reply_to=body.reply_to,
         send_at=body.send_at,
         meta=body.meta,
+        mentions=body.mentions,
     )
     queued = await queue_reply(change.connection, reply, datetime.now(UTC))
     change.last_event = queued.event_id

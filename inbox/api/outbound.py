@@ -10,9 +10,10 @@ from uuid import UUID
 import msgspec
 
 from inbox.api.conversations import words_of
-from inbox.api.lists import Page, Walk, to_page
+from inbox.api.lists import Aware, Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.outbound import replies
+from router.outbound.planned import change_planned
 from storage.bus import Topic
 from storage.outbound_view import OutboundItem, get_outbound, list_outbound
 from storage.words import STATES
@@ -21,9 +22,10 @@ routes = Routes("outbound")
 
 
 class OutboundQuery(Walk, kw_only=True):
-    """`state`: one or several, comma separated."""
+    """`state`: one or several, comma separated. `scheduled`: true for those that wait for the time they are planned for."""
 
     state: Annotated[str, msgspec.Meta(max_length=120)] | None = None
+    scheduled: bool | None = None
     channel: UUID | None = None
     conversation: UUID | None = None
 
@@ -36,6 +38,7 @@ async def outbound(ctx: Ctx, query: OutboundQuery) -> Page[OutboundItem]:
         states=words_of(query.state, STATES, "state"),
         channel=query.channel,
         conversation=query.conversation,
+        scheduled=query.scheduled,
         after=query.key(UUID),
         limit=query.count + 1,
         down=query.down,
@@ -57,6 +60,21 @@ async def retry(ctx: Ctx, change: Change, outbound_id: UUID) -> OutboundItem:
         return await replies.retry(change.connection, outbound_id, now)
 
     return await _take(ctx, change, "retry", outbound_id, again)
+
+
+class OutboundPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is absent stays."""
+
+    text: Annotated[str, msgspec.Meta(max_length=100_000)] | None = None
+    send_at: Aware | None = None
+
+
+@routes.add("PATCH", "/outbound/{outbound_id}", "Another text or time, before it leaves", scope="write")
+async def patch_outbound(ctx: Ctx, change: Change, outbound_id: UUID, body: OutboundPatch) -> OutboundItem:
+    async def write_anew(_item: OutboundItem, now: datetime) -> int:
+        return await change_planned(change.connection, outbound_id, text=body.text, send_at=body.send_at, now=now)
+
+    return await _take(ctx, change, "change", outbound_id, write_anew)
 
 
 @routes.add("POST", "/outbound/{outbound_id}/cancel", "Take back a message that waits", scope="write")

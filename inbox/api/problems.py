@@ -1,3 +1,4 @@
+# lint-skip: words - a ticket here is a short-lived credential between two steps of signing in
 """Every refusal and failure of the API as application/problem+json (RFC 9457), with what was kept and what to do."""
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _PASSING = (
 
 
 class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """`kept` says what became of the data, `do` what helps; `where` names the field."""
+    """`kept` says what became of the data, `do` what helps. `ticket`: for the next step of signing in."""
 
     type: str
     title: str
@@ -44,6 +45,26 @@ class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
     kept: str
     do: str
     request_id: str = ""
+    ticket: str = ""
+
+
+class SecondFactorNeeded(HubError):
+    """The password was right. `ticket` goes with the code to `POST /session/second-factor`, within five minutes."""
+
+    code = "second_factor_needed"
+    status = 401
+    do = "Send the code of the authenticator app, or a recovery code, with the ticket."
+
+    def __init__(self, message: str, *, ticket: str) -> None:
+        super().__init__(message)
+        self.ticket = ticket
+
+
+class SecondFactorMissing(SecondFactorNeeded):
+    """The password was right, but the role asks for a second factor, and there is none yet."""
+
+    code = "second_factor_setup"
+    do = "Set one up with the ticket: POST /session/second-factor/enrol, then …/confirm, within 15 minutes."
 
 
 class TooManyTries(HubError):
@@ -114,6 +135,7 @@ def to_response(error: HubError, request_id: str) -> web.Response:
         kept=error.kept,
         do=error.do,
         request_id=request_id,
+        ticket=error.ticket if isinstance(error, SecondFactorNeeded) else "",
     )
     response = web.Response(status=status, body=msgspec.json.encode(body), content_type="application/problem+json")
     if isinstance(error, TooManyTries):

@@ -232,13 +232,18 @@ def _path_of(request: web.Request, route: Route) -> dict[str, Any]:
 
 
 def query_of(request: web.Request, type_: Any) -> Any:
-    """The query as that struct; empty parameters are absent. Raises BadRequest naming the parameter."""
-    values: dict[str, str] = {}
+    """The query as that struct; empty parameters are absent, `a.b=c` is a table {b: c} under a. Raises BadRequest naming
+    the parameter.
+    """
+    values: dict[str, Any] = {}
     for name, value in request.query.items():
-        if name in values:
+        if not value:
+            continue
+        table, dot, key = name.partition(".")
+        inner = values.setdefault(table, {}) if dot else values
+        if not isinstance(inner, dict) or (key if dot else name) in inner:
             raise BadRequest(f"{name[:50]}: given twice")
-        if value:
-            values[name] = _clean(name, value)
+        inner[_clean(table, key) if dot else name] = _clean(name, value)
     try:
         return msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:

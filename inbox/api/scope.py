@@ -43,6 +43,11 @@ class Actor:
         if scope not in self.scopes:
             raise Forbidden(f"this needs the scope {scope}")
 
+    def must_supervise(self) -> None:
+        """Raises Forbidden for agents; supervisors, administrators and integrations that stand for nobody may."""
+        if self.viewer is not None:
+            raise Forbidden("this is for supervisors")
+
     @property
     def person(self) -> UUID:
         """The agent himself. Raises Forbidden for a token of nobody."""

@@ -13,6 +13,7 @@ const RU = {
   call: "Звонок", missed: "пропущен", busy: "занято", answered: "разговор", ringing: "звонит", talking: "разговор идёт", seconds: "с",
   note: "заметка", form: "заявка", via: "через", company: "компания", file: "файл", deleted: "удалено", callOut: "Звонок клиенту",
   phone: "Телефон", email: "Почта", telegram: "Telegram", telegram_username: "Имя в Telegram", unanswerable: "Здесь ответить нельзя: позвоните клиенту.",
+  plain: "Это простая страница: полная ещё не собрана. Её собирает make setup.",
 };
 const EN = {
   tagline: "Every channel in one stream", login: "Login", password: "Password", signin: "Sign in", signout: "Sign out",
@@ -28,6 +29,7 @@ const EN = {
   call: "Call", missed: "missed", busy: "busy", answered: "talked", ringing: "ringing", talking: "talking", seconds: "s",
   note: "note", form: "form", via: "via", company: "company", file: "file", deleted: "deleted", callOut: "Call to the client",
   phone: "Phone", email: "E-mail", telegram: "Telegram", telegram_username: "Telegram name", unanswerable: "No answer possible here: call the client.",
+  plain: "This is the plain page: the full one is not built yet. make setup builds it.",
 };
 const REASONS = [
   [/missed call: /g, "пропущенный звонок: "], [/outgoing call, missed/g, "исходящий, не ответили"], [/answered by /g, "ответил(а) "],

@@ -16,6 +16,7 @@ import structlog
 
 from config.errors import InDoubt, NotFound, Rejected, RetryLater, SendError
 from connectors.base import Io, OutFile, OutMessage, Sent
+from connectors.items import Address
 from router.channels import Channel
 from router.outbound.claims import Claim, Held, Lease
 from router.outbound.states import FrozenFile
@@ -118,6 +119,22 @@ class Provider:
             return await self.blobs.read(blob)
         except NotFound:
             raise Rejected("an attached file is no longer kept") from None
+
+
+TYPING_S = 5.0
+
+
+async def show_typing(channel: Channel, io: Io, to: Address, thread_key: str) -> None:
+    """Tells the client's program that somebody writes to him. However it ends, that is all."""
+    send = channel.connector.send
+    if send is None:
+        return
+    message = OutMessage(id="", to=to, thread_key=thread_key, meta={"action": "typing"})
+    try:
+        async with asyncio.timeout(TYPING_S):
+            await send(message, channel.settings, io)
+    except Exception as error:  # noqa: BLE001 - a connector's code; a sign that is not shown harms nobody
+        log.debug("typing_not_shown", channel_id=str(channel.id), error=type(error).__name__)
 
 
 def _where(error: BaseException) -> str:

@@ -14,10 +14,12 @@ from config.errors import BadRequest, Conflict, NotFound
 from connectors.base import Capabilities
 from connectors.items import Address
 from router.outbound.destinations import Destination, find_destination, lock_conversation
-from router.outbound.states import Change, Frozen, FrozenFile, audiences, freeze, state_events, thaw
+from router.outbound.planned import take_back
+from router.outbound.states import Change, Frozen, FrozenFile, audiences, check_text, freeze, state_events, thaw
 from router.outbound.window import check_window
 from storage.db import Connection
-from storage.events import NewEvent, append_events
+from storage.events import NewEvent, append_events, audience
+from storage.mentions import add_mentions, known_agents
 
 NOTE_MAX = 20_000
 LAST_TEXT = 200
@@ -28,7 +30,7 @@ FILES_MAX = 20
 @dataclass(frozen=True, slots=True)
 class NewReply:
     """`identity_id`: another address of the client than the conversation's; `reply_to`: an interaction quoted; `meta`:
-    what the connector understands beyond text (subject, template, buttons).
+    what the connector understands beyond text (subject, template, buttons); `mentions`: agents a note names.
     """
 
     conversation_id: UUID
@@ -40,6 +42,7 @@ class NewReply:
     reply_to: UUID | None = None
     send_at: datetime | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    mentions: Sequence[UUID] = ()
 
 
 class Queued(NamedTuple):
@@ -80,14 +83,15 @@ RETURNING id
 """
 _ANSWERED = """
 UPDATE conversation
-SET first_response_at = coalesce(first_response_at, $2), unread = 0, last_at = greatest(last_at, $2), last_text = $3,
+SET first_response_at = coalesce(first_response_at, $4), unread = 0, last_at = greatest(last_at, $2), last_text = $3,
     status = 'open', snoozed_until = NULL, resolved_at = NULL, version = version + 1
 WHERE id = $1
 """
 _NOTED = "UPDATE conversation SET version = version + 1 WHERE id = $1"
 _TAKE_PART = """
 INSERT INTO conversation_participant (conversation_id, agent_id, last_at, why) VALUES ($1, $2, $3, $4)
-ON CONFLICT (conversation_id, agent_id) DO UPDATE SET last_at = greatest(conversation_participant.last_at, excluded.last_at)
+ON CONFLICT (conversation_id, agent_id)
+DO UPDATE SET last_at = greatest(conversation_participant.last_at, excluded.last_at), why = excluded.why
 """
 
 
@@ -99,7 +103,7 @@ async def queue_reply(
     `capabilities`: instead of those of the connector that will send it. After the commit wake `outbound` and, with
     `event_id`, `events`. Raises NotFound, BadRequest, Conflict, WindowClosed; nothing is to be committed then.
     """
-    _check_text(reply.text)
+    check_text(reply.text)
     if reply.kind == "note":
         return await _queue_note(connection, reply, now)
     to = await find_destination(connection, reply.conversation_id, reply.identity_id, reply.agent_id, now)
@@ -121,32 +125,35 @@ async def queue_reply(
         reply.agent_id,
         message.due_at,
     )
-    await connection.execute(_ANSWERED, to.conversation["id"], now, _last_text(reply, files))
+    await connection.execute(_ANSWERED, to.conversation["id"], now, _last_text(reply, files), message.due_at)
     event_id = await _tell(connection, reply, to.conversation["id"], stored.data, now)
     return Queued(outbound_id, stored.id, to.conversation["id"], "queued", event_id)
 
 
 async def _queue_note(connection: Connection, reply: NewReply, now: datetime) -> Queued:
     """For colleagues alone: it has no address, and does not count as an answer."""
+    named = await known_agents(connection, reply.mentions)
     conversation = await lock_conversation(connection, reply.conversation_id)
     files = await _files(connection, reply)
     _check(reply, files, Capabilities(max_text=NOTE_MAX, attachments=True))
     stored = await _store(connection, reply, conversation, files, now)
     await connection.execute(_NOTED, conversation["id"])
-    event_id = await _tell(connection, reply, conversation["id"], stored.data, now)
+    mentioned = await _mention(connection, reply, named, stored, now) if named else []
+    event_id = await _tell(connection, reply, conversation["id"], stored.data, now, more=mentioned)
     return Queued(None, stored.id, conversation["id"], "sent", event_id)
 
 
+async def _mention(
+    connection: Connection, reply: NewReply, named: Sequence[UUID], stored: _Stored, now: datetime
+) -> list[NewEvent]:
+    """Rows of those who are named, and an event for each of them alone."""
+    about = {"conversation_id": reply.conversation_id, "interaction_id": stored.id}
+    await add_mentions(connection, named, **about, at=now)
+    data = about | {"by": reply.agent_id, "text": reply.text[:LAST_TEXT]}
+    return [NewEvent("mention.created", audience(agents=[one]), data | {"agent_id": one}) for one in named]
+
+
 # ---------------------------------------------------------------- checks
-
-
-def _check_text(text: str) -> None:
-    if "\0" in text:
-        raise BadRequest("text: holds a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise BadRequest("text: holds half of a surrogate pair") from None
 
 
 def _check(reply: NewReply, files: Sequence[asyncpg.Record], able: Capabilities) -> None:
@@ -260,8 +267,9 @@ async def _store(
     body: dict[str, Any] = {"sender": sender, "attachments": attachments}
     if frozen is not None and frozen.subject:
         body["subject"] = frozen.subject
-    if reply.meta:
-        body["meta"] = dict(reply.meta)
+    meta = dict(reply.meta) | ({"mentions": [str(one) for one in reply.mentions]} if reply.mentions else {})
+    if meta:
+        body["meta"] = meta
     place = {key: conversation[key] for key in ("channel_id", "contact_id")} | {"conversation_id": conversation["id"]}
     interaction_id: UUID = await connection.fetchval(
         _INTERACTION,
@@ -290,14 +298,20 @@ async def _sender(connection: Connection, agent_id: UUID | None) -> dict[str, An
 
 
 async def _tell(
-    connection: Connection, reply: NewReply, conversation_id: UUID, data: dict[str, Any], now: datetime
+    connection: Connection,
+    reply: NewReply,
+    conversation_id: UUID,
+    data: dict[str, Any],
+    now: datetime,
+    *,
+    more: Sequence[NewEvent] = (),
 ) -> int:
     if reply.agent_id is not None:
         why = "noted" if reply.kind == "note" else "replied"
         await connection.execute(_TAKE_PART, conversation_id, reply.agent_id, now, why)
     words = await audiences(connection, [conversation_id])
     event = NewEvent("interaction.created", words.get(conversation_id, []), {"interaction": data})
-    return await append_events(connection, [event])
+    return await append_events(connection, [event, *more])
 
 
 # ---------------------------------------------------------------- what people decide later
@@ -319,7 +333,8 @@ _NOTE_ATTEMPT = "INSERT INTO outbound_attempt (outbound_id, at, took_ms, verdict
 async def cancel_reply(connection: Connection, outbound_id: UUID, now: datetime) -> int:
     """Before its sending has begun; returns the highest event id, as the others below. Raises NotFound, Conflict."""
     row = await _locked(connection, outbound_id, {"queued", "claimed"}, "can't be cancelled any more")
-    return await _decide(connection, row, "cancelled", "cancelled", now)
+    told = await take_back(connection, row)
+    return await _decide(connection, row, "cancelled", "cancelled", now, more=[told])
 
 
 async def retry(connection: Connection, outbound_id: UUID, now: datetime) -> int:
@@ -351,9 +366,17 @@ async def _again(connection: Connection, row: asyncpg.Record, now: datetime) -> 
     return await _decide(connection, row, "queued", "again_by_hand", now)
 
 
-async def _decide(connection: Connection, row: asyncpg.Record, state: str, verdict: str, now: datetime) -> int:
+async def _decide(
+    connection: Connection,
+    row: asyncpg.Record,
+    state: str,
+    verdict: str,
+    now: datetime,
+    *,
+    more: Sequence[NewEvent] = (),
+) -> int:
     await connection.execute(_DECIDE, row["id"], state, now)
     await connection.execute(_SHOW, row["interaction_id"], state, now)
     await connection.execute(_NOTE_ATTEMPT, row["id"], now, verdict)
     change = Change(row["interaction_id"], row["conversation_id"], row["id"], state)
-    return await append_events(connection, await state_events(connection, [change]))
+    return await append_events(connection, [*await state_events(connection, [change]), *more])

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from config.errors import BadRequest
 from connectors.items import Address
 from storage.db import Connection
 from storage.events import NewEvent, audience
@@ -68,6 +69,16 @@ def retry_after_s(tries: int, wish_s: float | None) -> float:
 def clean(text: str) -> str:
     """A provider's words as a text column takes them: no NUL, no lone surrogates, at most 500 characters."""
     return text[:500].encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def check_text(text: str) -> None:
+    """Raises BadRequest for what no text column takes."""
+    if "\0" in text:
+        raise BadRequest("text: holds a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("text: holds half of a surrogate pair") from None
 
 
 class FrozenFile(msgspec.Struct, frozen=True):

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.models.base import Base, Document, Empty, Flag, Id, Now, On, Tags, Zero
@@ -19,17 +20,17 @@ class Task(Base):
 
     __tablename__ = "task"
     __table_args__ = (
-        Index("task_key_key", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
-        Index("task_open_assignee_id_idx", "assignee_id", "due_at", postgresql_where=text("state = 'open'")),
-        Index("task_open_due_at_idx", "due_at", postgresql_where=text("state = 'open'")),
-        Index("task_remind_at_idx", "remind_at", postgresql_where=text("state = 'open' AND remind_at IS NOT NULL")),
+        Index("task_key_key", "key", unique=True, postgresql_where=sql("key IS NOT NULL")),
+        Index("task_open_assignee_id_idx", "assignee_id", "due_at", postgresql_where=sql("state = 'open'")),
+        Index("task_open_due_at_idx", "due_at", postgresql_where=sql("state = 'open'")),
+        Index("task_remind_at_idx", "remind_at", postgresql_where=sql("state = 'open' AND remind_at IS NOT NULL")),
         Index(None, "contact_id", "id"),
-        Index(None, "conversation_id", postgresql_where=text("conversation_id IS NOT NULL")),
+        Index(None, "conversation_id", postgresql_where=sql("conversation_id IS NOT NULL")),
         CheckConstraint("kind IN ('todo', 'call_back', 'meeting', 'complaint')", name="kind"),
         CheckConstraint("state IN ('open', 'done', 'cancelled')", name="state"),
     )
     id: Mapped[Id]
-    kind: Mapped[str] = mapped_column(server_default=text("'todo'"))
+    kind: Mapped[str] = mapped_column(server_default=sql("'todo'"))
     title: Mapped[str]
     text: Mapped[Empty]
     contact_id: Mapped[UUID | None]
@@ -42,7 +43,7 @@ class Task(Base):
     due_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]
     remind_at: Mapped[datetime | None]
-    state: Mapped[str] = mapped_column(server_default=text("'open'"))
+    state: Mapped[str] = mapped_column(server_default=sql("'open'"))
     result: Mapped[Empty]
     done_at: Mapped[datetime | None]
     done_by: Mapped[UUID | None]
@@ -60,7 +61,7 @@ class CannedAnswer(Base):
     __table_args__ = (
         Index(
             "canned_answer_shortcut_key",
-            text("lower(shortcut)"),
+            sql("lower(shortcut)"),
             "agent_id",
             unique=True,
             postgresql_nulls_not_distinct=True,
@@ -116,7 +117,7 @@ class CustomField(Base):
     id: Mapped[Id]
     key: Mapped[str]
     label: Mapped[str]
-    type: Mapped[str] = mapped_column(server_default=text("'text'"))
+    type: Mapped[str] = mapped_column(server_default=sql("'text'"))
     options: Mapped[Tags]
     position: Mapped[Zero]
     active: Mapped[On]
@@ -142,8 +143,8 @@ class Transfer(Base):
 
     __tablename__ = "transfer"
     __table_args__ = (
-        Index("transfer_offered_key", "conversation_id", unique=True, postgresql_where=text("state = 'offered'")),
-        Index("transfer_to_agent_id_idx", "to_agent_id", postgresql_where=text("state = 'offered'")),
+        Index("transfer_offered_key", "conversation_id", unique=True, postgresql_where=sql("state = 'offered'")),
+        Index("transfer_to_agent_id_idx", "to_agent_id", postgresql_where=sql("state = 'offered'")),
         CheckConstraint("state IN ('offered', 'accepted', 'returned', 'withdrawn')", name="state"),
     )
     id: Mapped[Id]
@@ -151,7 +152,7 @@ class Transfer(Base):
     from_agent_id: Mapped[UUID | None]
     to_agent_id: Mapped[UUID]
     reason: Mapped[Empty]
-    state: Mapped[str] = mapped_column(server_default=text("'offered'"))
+    state: Mapped[str] = mapped_column(server_default=sql("'offered'"))
     answer: Mapped[Empty]
     at: Mapped[Now]
     answered_at: Mapped[datetime | None]
@@ -161,7 +162,7 @@ class Mention(Base):
     """An agent named in a note. `seen_at`: when he opened it."""
 
     __tablename__ = "mention"
-    __table_args__ = (Index("mention_unseen_idx", "agent_id", postgresql_where=text("seen_at IS NULL")),)
+    __table_args__ = (Index("mention_unseen_idx", "agent_id", postgresql_where=sql("seen_at IS NULL")),)
     agent_id: Mapped[UUID] = mapped_column(primary_key=True)
     interaction_id: Mapped[UUID] = mapped_column(primary_key=True)
     conversation_id: Mapped[UUID]
@@ -174,7 +175,7 @@ class ImportJob(Base):
 
     __tablename__ = "import_job"
     __table_args__ = (
-        Index("import_job_waiting_idx", "id", postgresql_where=text("state IN ('waiting', 'running')")),
+        Index("import_job_waiting_idx", "id", postgresql_where=sql("state IN ('waiting', 'running')")),
         CheckConstraint("state IN ('uploaded', 'waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),
     )
     id: Mapped[Id]
@@ -182,7 +183,7 @@ class ImportJob(Base):
     blob: Mapped[str]
     columns: Mapped[Tags]
     mapping: Mapped[Document]
-    state: Mapped[str] = mapped_column(server_default=text("'uploaded'"))
+    state: Mapped[str] = mapped_column(server_default=sql("'uploaded'"))
     rows: Mapped[Zero]
     done_rows: Mapped[Zero]
     made: Mapped[Zero]

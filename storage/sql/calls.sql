@@ -8,7 +8,7 @@ ORDER BY c.id
 FOR NO KEY UPDATE OF c
 
 -- name: put
--- A call as its events make it. One row.
+-- A call as its events make it. One row. Returns its id.
 INSERT INTO call AS c (
     channel_id, external_id, conversation_id, interaction_id, state, outcome, direction, client, our_number, employee,
     started_at, answered_at, finished_at, talk_s, wait_s, recording_id, events
@@ -18,6 +18,7 @@ SET state = excluded.state, outcome = excluded.outcome, direction = excluded.dir
     our_number = excluded.our_number, employee = excluded.employee, started_at = excluded.started_at,
     answered_at = excluded.answered_at, finished_at = excluded.finished_at, talk_s = excluded.talk_s,
     wait_s = excluded.wait_s, recording_id = excluded.recording_id, events = excluded.events
+RETURNING c.id
 
 -- name: known
 -- Which calls these ids, aliases included, belong to. $1 channel_id, $2 id: arrays. By way of the conversation, as a
@@ -30,9 +31,12 @@ JOIN interaction AS i ON i.id = r.interaction_id
 JOIN call AS c ON c.conversation_id = i.conversation_id AND c.interaction_id = i.id
 
 -- name: show
--- The call in the stream. $1 interaction, $2 what the call is now, $3 in or out, null if not known yet.
+-- The call in the stream. $1 interaction, $2 what the call is now, $3 in or out, null if not known yet. What people noted
+-- of its outcome stays.
 UPDATE interaction
-SET body = coalesce(body, '{}') || jsonb_build_object('call', $2::jsonb),
+SET body = coalesce(body, '{}') || jsonb_build_object('call', $2::jsonb || CASE
+        WHEN body -> 'call' ? 'disposition' THEN jsonb_build_object('disposition', body -> 'call' -> 'disposition')
+        ELSE '{}' END),
     direction = coalesce($3, direction),
     state = CASE WHEN coalesce($3, direction) = 'out' THEN CASE state WHEN 'delivered' THEN state ELSE 'sent' END END
 WHERE id = $1

@@ -19,7 +19,7 @@ from commands.demo.providers import stages
 from commands.demo.run import _prepare
 from router.channels import Channels
 from router.directory import load_directory
-from storage.conversations import ConversationFilter, list_conversations
+from storage.conversation_list import ConversationFilter, list_conversations
 from storage.db import RawConnection
 from storage.interactions import InteractionFilter, list_interactions
 from storage.store import Store
@@ -111,7 +111,7 @@ async def test_some_work_is_left(store: Store, db: RawConnection) -> None:
     """The newest conversations are open: with unread words, with each operator who is there, and waiting in a queue."""
     await filled(store)
     wanted = ConversationFilter(statuses=["open"])
-    found = await list_conversations(store.pool, None, wanted, after=None, limit=200, down=True, recent=True)
+    found = await list_conversations(store.pool, None, wanted, after=None, limit=200, down=True, sort="last")
     assert 3 <= len(found) <= 15
     assert any(c.unread for c in found)
     assert all(c.last_at > NOW - timedelta(hours=30) for c in found)

@@ -1,0 +1,142 @@
+"""Handing over all that somebody has in hand: to a colleague, or to a queue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+
+from config.errors import BadRequest, Conflict, Forbidden
+from inbox.api.contacts import tell_card
+from inbox.api.routes import Change, Ctx, Routes
+from storage.bus import Topic
+from storage.contacts import change_contact
+from storage.conversations import assign_conversation
+from storage.handover import InHand, contacts_in_hand, conversations_in_hand, count_in_hand, tasks_in_hand
+from storage.staff import get_agent
+from storage.tasks import change_task
+
+routes = Routes("hand-over")
+BATCH = 200
+
+
+class HandOver(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """To one of the two. With a queue, conversations and tasks wait there, and cards belong to nobody. What is false stays."""
+
+    to_agent_id: UUID | None = None
+    queue_id: UUID | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    conversations: bool = True
+    tasks: bool = True
+    contacts: bool = False
+
+
+class HandedOver(msgspec.Struct, kw_only=True):
+    """`done` in this request, `left` of what was asked for: at most 200 of each go at a time, ask again for the rest."""
+
+    done: InHand
+    left: InHand
+
+
+@routes.add("GET", "/agents/{agent_id}/in-hand", "How much an agent has in hand", scope="read")
+async def in_hand(ctx: Ctx, agent_id: UUID) -> InHand:
+    _check_whose(ctx, agent_id)
+    async with ctx.store.pool.acquire() as connection:
+        await get_agent(connection, agent_id)
+        return await count_in_hand(connection, agent_id)
+
+
+def _check_whose(ctx: Ctx, agent_id: UUID) -> None:
+    """Raises Forbidden for an agent and what is another's."""
+    if ctx.viewer is not None and ctx.viewer != agent_id:
+        raise Forbidden("only a supervisor hands over the work of others")
+
+
+@routes.add("POST", "/agents/{agent_id}/hand-over", "Hand over all that an agent has in hand", scope="write")
+async def hand_over(ctx: Ctx, change: Change, agent_id: UUID, body: HandOver) -> HandedOver:
+    """For somebody who falls ill or leaves; one's own work any agent may hand over."""
+    _check_whose(ctx, agent_id)
+    if (body.to_agent_id is None) == (body.queue_id is None):
+        raise BadRequest("either to_agent_id or queue_id")
+    if body.to_agent_id == agent_id:
+        raise BadRequest("to_agent_id: he has it already")
+    giver = await get_agent(change.connection, agent_id)
+    await _check_target(change, body)
+    done = InHand(conversations=0, tasks=0, contacts=0)
+    if body.conversations:
+        done.conversations = await _conversations(ctx, change, agent_id, body, giver.name)
+    if body.tasks:
+        done.tasks = await _tasks(change, agent_id, body)
+    if body.contacts:
+        done.contacts = await _contacts(change, agent_id, body)
+    change.wake.add(Topic.QUEUE)
+    target = {"to_agent_id": body.to_agent_id, "queue_id": body.queue_id, "reason": body.reason}
+    await change.note("agent.handed_over", ("agent", agent_id), {}, target | {"done": done})
+    left = await count_in_hand(change.connection, agent_id)
+    return HandedOver(done=done, left=_asked(left, body))
+
+
+async def _check_target(change: Change, body: HandOver) -> None:
+    """Raises BadRequest."""
+    if body.to_agent_id is not None and not await change.connection.fetchval(
+        "SELECT true FROM agent WHERE id = $1 AND active", body.to_agent_id
+    ):
+        raise BadRequest("to_agent_id: no such active agent")
+    if body.queue_id is not None and not await change.connection.fetchval(
+        "SELECT true FROM queue WHERE id = $1", body.queue_id
+    ):
+        raise BadRequest("queue_id: no such queue")
+
+
+def _asked(left: InHand, body: HandOver) -> InHand:
+    return InHand(
+        conversations=left.conversations if body.conversations else 0,
+        tasks=left.tasks if body.tasks else 0,
+        contacts=left.contacts if body.contacts else 0,
+    )
+
+
+async def _conversations(ctx: Ctx, change: Change, agent_id: UUID, body: HandOver, giver: str) -> int:
+    said = f"all work of {giver} handed over" + (f": {body.reason}" if body.reason else "")
+    done = 0
+    for conversation_id in await conversations_in_hand(change.connection, agent_id, BATCH):
+        try:
+            changed = await assign_conversation(
+                change.connection,
+                None,
+                conversation_id,
+                agent_id=body.to_agent_id,
+                queue_id=body.queue_id,
+                reason=said,
+                by=ctx.actor.agent_id,
+            )
+        except Conflict:  # resolved in this very moment
+            continue
+        change.events.extend(changed.events)
+        done += 1
+    return done
+
+
+async def _tasks(change: Change, agent_id: UUID, body: HandOver) -> int:
+    target = {"assignee_id": body.to_agent_id} | ({"queue_id": body.queue_id} if body.queue_id else {})
+    done = 0
+    for task_id in await tasks_in_hand(change.connection, agent_id, BATCH):
+        try:
+            changed = await change_task(change.connection, None, task_id, target, version=None)
+        except Conflict:  # done in this very moment
+            continue
+        change.events.extend(changed.events)
+        done += 1
+    return done
+
+
+async def _contacts(change: Change, agent_id: UUID, body: HandOver) -> int:
+    ids = await contacts_in_hand(change.connection, agent_id, BATCH)
+    for contact_id in ids:
+        card, before, after = await change_contact(
+            change.connection, None, contact_id, {"owner_id": body.to_agent_id}, sort_name="", version=None
+        )
+        await change.note("contact.changed", ("contact", card.id), before, after)
+        await tell_card(change, "contact.updated", card, former_owner=agent_id)
+    return len(ids)
