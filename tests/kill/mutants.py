@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAYLOADS = 1500
 KILLS = "tests/kill/test_kills.py::test_nothing_lost_twice_or_out_of_order"
-LEFT_OUT = shutil.ignore_patterns(".venv", ".git", "data", "node_modules", "dist", "__pycache__", ".cache", ".*_cache", ".hypothesis")
+LEFT_OUT = shutil.ignore_patterns(
+    ".venv", ".git", "data", "node_modules", "dist", "__pycache__", ".cache", ".*_cache", ".hypothesis"
+)
 
 
 @dataclass(frozen=True)

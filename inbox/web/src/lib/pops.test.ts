@@ -26,7 +26,7 @@ test("answered here it goes on until its outcome; answered elsewhere it says by 
 })
 
 test("a call that nobody took is missed, one that rings elsewhere goes away", () => {
-  expect(after(rings, frame("finished", { outcome: "missed" }))[0]!.stage).toBe("missed")
+  expect(after(rings, frame("finished", { outcome: "missed", agent_id: "me" }))[0]!.stage).toBe("missed")
   expect(after(rings, frame("ringing", { ringing: [{ id: "other" }] }))).toEqual([])
 })
 

@@ -55,7 +55,8 @@ function changed(known: CallPop | undefined, told: Told, type: string, me: strin
     return known && { ...known, stage: "taken", other: told.agent_name ?? "", over_at: now }
   }
   if (type !== "call.finished" || !known || over) return known
-  if (known.stage === "talking" || told.agent_id === me) return { ...known, stage: "finished", talk_s: told.talk_s ?? 0, wrap_up_until: told.wrap_up_until ?? null, over_at: now }
+  // Of a missed call the hub names whose phone rang last; that is nobody who talked.
+  if (known.stage === "talking" || (told.outcome === "answered" && told.agent_id === me)) return { ...known, stage: "finished", talk_s: told.talk_s ?? 0, wrap_up_until: told.wrap_up_until ?? null, over_at: now }
   return { ...known, stage: told.outcome === "answered" ? "taken" : "missed", other: told.agent_name ?? "", over_at: now }
 }
 /** A call that goes on already as the page opens. */
