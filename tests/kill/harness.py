@@ -174,11 +174,15 @@ class Site:
 
     async def restart(self, process: Process) -> Process:
         """A dead process again, on its port. Waits until it works."""
-        await until(lambda: not process.alive)
-        self.running.remove(process)
-        again = self.start(process.role, port=process.port)
+        again = await self.begin_again(process)
         await self.ready()
         return again
+
+    async def begin_again(self, process: Process) -> Process:
+        """The same without waiting: it may be dead before it could be seen at work."""
+        await until(lambda: not process.alive)
+        self.running.remove(process)
+        return self.start(process.role, port=process.port)
 
     async def down(self) -> None:
         """Ends everything, engines too; nothing is asked."""

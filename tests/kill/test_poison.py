@@ -65,7 +65,7 @@ async def test_an_entry_that_kills(site: Site) -> None:
     for _ in range(3):
         dying = worker
         await until(lambda dying=dying: not dying.alive, what="the entry kills the worker")
-        worker = await site.restart(dying)
+        worker = await site.begin_again(dying)
     await site.drained()
     assert worker.alive
     assert await _states(site) == {"done": 99, "quarantined": 1}
