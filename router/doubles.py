@@ -16,6 +16,7 @@ import asyncpg
 
 from router.likeness import Name, likeness, spellings, to_name
 from storage.db import Connection
+from storage.partitions import uuid7_floor
 from storage.queries import load
 
 SQL = load("doubles")
@@ -41,11 +42,6 @@ class _Card:
     company_id: UUID | None
 
 
-def ids_since(since: datetime) -> UUID:
-    """An id no younger than any made at or after that time (ids are UUIDv7: their first 48 bits are milliseconds)."""
-    return UUID(int=int(since.timestamp() * 1000) << 80)
-
-
 async def new_cards(connection: Connection, after: UUID, limit: int) -> list[UUID]:
     """Named cards younger than `after`, oldest first: a job that keeps the last id as its cursor misses none."""
     return [row["id"] for row in await connection.fetch(SQL.new_cards, after, limit)]
@@ -63,7 +59,7 @@ async def suggest_doubles(
     """
     async with connection.transaction():
         if contact_ids is None:
-            contact_ids = await new_cards(connection, ids_since(since) if since else UUID(int=0), limit)
+            contact_ids = await new_cards(connection, uuid7_floor(since) if since else UUID(int=0), limit)
         rows = await connection.fetch(SQL.names, list(contact_ids)[:limit])
         asked = {row["id"]: _to_card(row) for row in rows}
         found = await _alike(connection, rows) + await _colleagues(connection, rows)

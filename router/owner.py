@@ -112,7 +112,9 @@ class Owner:
             # Told to stop is no death: the batch in hand is thrown away, or was committed and took its note along.
             with contextlib.suppress(*DATABASE_ERRORS):
                 await connection.close(timeout=2)
-                self._shift()
+            connection.terminate()
+            self._shift()
+            with contextlib.suppress(*DATABASE_ERRORS):
                 await self._absolve(self._store.pool)
             raise
         finally:

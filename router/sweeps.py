@@ -11,13 +11,13 @@ from uuid import UUID
 import structlog
 
 from router.channels import Channels
-from router.doubles import ids_since, new_cards, suggest_doubles
+from router.doubles import new_cards, suggest_doubles
 from storage.bus import Topic
 from storage.db import Connection, connect
 from storage.events import NewEvent, append_events, last_event_id
 from storage.journal import rotate_dedup
 from storage.locks import Lock, Role
-from storage.partitions import ensure_partitions, newest_partition
+from storage.partitions import ensure_partitions, newest_partition, uuid7_floor
 from storage.queries import load
 from storage.retention import SESSION, Removal, Removed, Terms
 from storage.store import Store
@@ -236,10 +236,10 @@ def _tell_held(held: Mapping[str, str], told: set[str]) -> None:
 async def find_doubles(store: Store) -> int:
     """Compares new cards with the others, each once. Returns how many pairs are suggested."""
     now = datetime.now(UTC)
-    last = ids_since(now - SETTLED)
+    last = uuid7_floor(now - SETTLED)
     suggested = 0
     async with store.pool.acquire(timeout=ACQUIRE_S) as connection:
-        await connection.execute(_CURSOR, ids_since(now - BEGIN_BACK))
+        await connection.execute(_CURSOR, uuid7_floor(now - BEGIN_BACK))
         for _ in range(CARD_ROUNDS):
             async with connection.transaction():
                 after: UUID | None = await connection.fetchval(_TAKE_CURSOR)

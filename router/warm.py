@@ -10,7 +10,7 @@ import re
 
 from router import logbook
 from storage.db import RawConnection
-from storage.events import prepare_events
+from storage.events import COLUMNS as EVENT_COLUMNS
 from storage.queries import load
 
 STREAM = load("stream")
@@ -40,6 +40,5 @@ async def warm(connection: RawConnection) -> None:
         await connection.fetch(statement, *[[] for _ in range(count)])
     await connection.copy_records_to_table("interaction", records=[], columns=logbook.COLUMNS)
     await connection.copy_records_to_table("journal_result", records=[], columns=logbook.RESULT_COLUMNS)
-    async with connection.transaction():
-        await connection.fetchval(JOURNAL.finish_and_lock, [], None)
-        await prepare_events(connection)
+    await connection.copy_records_to_table("event", records=[], columns=EVENT_COLUMNS)
+    await connection.fetchval(JOURNAL.finish_and_lock, [], None)

@@ -62,11 +62,6 @@ async def append_events(connection: Connection, events: Sequence[NewEvent], *, a
     return newest + len(rows)
 
 
-async def prepare_events(connection: Connection) -> None:
-    """Has the server know the statements of `append_events`."""
-    await connection.copy_records_to_table("event", records=[], columns=COLUMNS)
-
-
 class StoredEvent(NamedTuple):
     """`data` is the JSON text as written."""
 

@@ -51,7 +51,8 @@ async def prepare_database(url: str) -> None:
     connection = await connect(url, application="hub migrate")
     try:
         if await current_revision(connection) != head_revision():
-            await _migrate(url)
+            await _migrate(url)  # does the rest as well
+            return
         await check_locale(connection)
         await ensure_partitions(connection, datetime.now(UTC))
     finally:

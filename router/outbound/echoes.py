@@ -27,6 +27,7 @@ from router.outbound.states import EARLY, Frozen, thaw
 from router.threads import thread_key_of
 from router.work import Work
 from storage.db import Connection
+from storage.partitions import uuid7_floor
 
 LATE = timedelta(minutes=15)
 """How long after the end of our try an echo may be dated: providers have queues too."""
@@ -126,7 +127,7 @@ async def _on_their_way(connection: Connection, told: Sequence[Work]) -> list[_W
         sorted({w.channel.id for w in told}),
         sorted({thread_key_of(w) for w in told}),
         sorted({one.value for w in told for one in w.item.recipients}),
-        UUID(int=int(oldest.timestamp() * 1000) << 80),
+        uuid7_floor(oldest),
     )
     waiting = [_Waiting(row, thaw(row["message"]), row["until"]) for row in rows]
     return [one for one in waiting if one.message.is_new]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.doubles import ids_since, new_cards, suggest_doubles
+from router.doubles import new_cards, suggest_doubles
 from router.likeness import fold, likeness, skeleton, spellings, to_name
 from router.merging import merge_contacts, unmerge
 from storage.db import RawConnection
+from storage.partitions import uuid7_floor
 from storage.queries import load
 
 SQL = load("doubles")
@@ -201,12 +202,12 @@ async def test_new_cards_in_portions(db: RawConnection) -> None:
     made = [await contact(db, f"Client Number {n}") for n in range(5)]
     await contact(db, "")
     seen: list[UUID] = []
-    cursor = ids_since(datetime.now(UTC) - timedelta(hours=1))
+    cursor = uuid7_floor(datetime.now(UTC) - timedelta(hours=1))
     while portion := await new_cards(db, cursor, 2):
         seen += portion
         cursor = portion[-1]
     assert seen == made
-    assert await new_cards(db, ids_since(datetime.now(UTC) + timedelta(hours=1)), 9) == []
+    assert await new_cards(db, uuid7_floor(datetime.now(UTC) + timedelta(hours=1)), 9) == []
     one, other = await contact(db, "Анна Петрова"), await contact(db, "Anna Petrova")
     assert await suggest_doubles(db, since=datetime.now(UTC) - timedelta(hours=1), limit=5) == 0
     assert await suggest_doubles(db, since=datetime.now(UTC) - timedelta(hours=1)) == 1
