@@ -57,7 +57,8 @@ class Identity(Base):
 
     __tablename__ = "identity"
     __table_args__ = (
-        UniqueConstraint("kind", "scope", "value"),
+        # With whose it is: a batch is matched without reading the rows.
+        UniqueConstraint("kind", "scope", "value", postgresql_include=["id", "contact_id"]),
         Index(None, "contact_id"),
         Index("identity_value_trgm_idx", "value", postgresql_using="gin", postgresql_ops={"value": "gin_trgm_ops"}),
     )

@@ -25,14 +25,20 @@ JOIN external_ref AS r
 SELECT id, coalesce(body -> 'meta' ->> 'fingerprint', '') AS fingerprint FROM interaction WHERE id = ANY ($1::uuid[])
 
 -- name: match_identities
--- Addresses to cards, one round trip. $1 kind, $2 scope, $3 value: arrays. Uses identity_kind_key, contact_pkey.
--- A merged contact's owner and facts are those of the card it shows on.
-SELECT i.kind, i.scope, i.value, i.id AS identity_id, i.contact_id, i.blocked_at IS NOT NULL AS blocked,
-    card.id AS card_id, card.name, card.owner_id, card.tags, card.vip, card.language, card.source
+-- Addresses to cards, one round trip. $1 kind, $2 scope, $3 value: arrays. Uses identity_kind_scope_value_key, which
+-- has all that is read of an address, and contact_pkey. A merged contact's owner and facts are those of the card it
+-- shows on; one that was not merged is not looked up twice.
+SELECT i.kind, i.scope, i.value, i.id AS identity_id, i.contact_id, own.card_id,
+    CASE WHEN onto.id IS NULL THEN own.name ELSE onto.name END AS name,
+    CASE WHEN onto.id IS NULL THEN own.owner_id ELSE onto.owner_id END AS owner_id,
+    CASE WHEN onto.id IS NULL THEN own.tags ELSE onto.tags END AS tags,
+    CASE WHEN onto.id IS NULL THEN own.vip ELSE onto.vip END AS vip,
+    CASE WHEN onto.id IS NULL THEN own.language ELSE onto.language END AS language,
+    CASE WHEN onto.id IS NULL THEN own.source ELSE onto.source END AS source
 FROM unnest($1::text[], $2::text[], $3::text[]) AS q (kind, scope, value)
 JOIN identity AS i ON i.kind = q.kind AND i.scope = q.scope AND i.value = q.value
 LEFT JOIN contact AS own ON own.id = i.contact_id
-LEFT JOIN contact AS card ON card.id = own.card_id
+LEFT JOIN contact AS onto ON onto.id = CASE WHEN own.card_id <> own.id THEN own.card_id END
 
 -- name: insert_identities
 -- New addresses, sorted so that two lanes wait for one another in one order; those another lane was quicker with are
