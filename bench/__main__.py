@@ -31,6 +31,9 @@ MODULES = {
     "search_p95_ms": "search",
     "pop_p95_ms": "pop",
     "pop_p99_ms": "pop",
+    "open_conversation_p95_ms": "page",
+    "list_fps": "page",
+    "first_load_kb": "page",
     "live_p99_ms": "agents",
     "ws_kb_per_agent": "agents",
 }

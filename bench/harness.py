@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -65,7 +65,9 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Hub:
-    """A running hub. `url`: its database; `redis_url`: its Valkey; `token`: of an API token that may do anything."""
+    """A running hub. `url`: its database; `token`: of an API token that may do anything; `external`: the address of a
+    database that is not of its own folder.
+    """
 
     port: int
     pid: int
@@ -73,10 +75,11 @@ class Hub:
     postgres: Postgres
     valkey: Valkey
     token: str
+    external: str = ""
 
     @property
     def url(self) -> str:
-        return self.postgres.url
+        return self.external or self.postgres.url
 
     @property
     def base(self) -> str:
@@ -130,8 +133,10 @@ async def _sweep() -> None:
 
 
 @asynccontextmanager
-async def running_hub(command: Sequence[str] = ("main.py", "run")) -> AsyncIterator[Hub]:
-    """`main.py run` without the demo, on embedded engines as they are for users. Raises Unmeasurable if it won't start."""
+async def running_hub(command: Sequence[str] = ("main.py", "run"), **engines: str) -> AsyncIterator[Hub]:
+    """`main.py run` without the demo, on embedded engines as they are for users, or on those that DATABASE_URL and
+    REDIS_URL name. Raises Unmeasurable if it won't start.
+    """
     CACHE.mkdir(exist_ok=True)
     await _sweep()
     folder = Path(tempfile.mkdtemp(prefix="hub-", dir=CACHE))
@@ -139,6 +144,7 @@ async def running_hub(command: Sequence[str] = ("main.py", "run")) -> AsyncItera
     port = free_port()
     settings = Settings(data_dir=folder / "data", port=port, demo=False)
     env = {"HUB_DATA_DIR": str(settings.data_dir), "HUB_PORT": str(port), "HUB_DISK_RESERVE_MB": "100", "DEMO": "0"}
+    env |= engines
     log = folder / "hub.log"
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
@@ -146,12 +152,12 @@ async def running_hub(command: Sequence[str] = ("main.py", "run")) -> AsyncItera
         )
     try:
         await _ready(process, port, log)
-        engines = Folder(settings.data_dir)
-        hub = Hub(port, process.pid, settings, Postgres(engines), Valkey(engines), "")
+        own = Folder(settings.data_dir)
+        hub = Hub(port, process.pid, settings, Postgres(own), Valkey(own), "", engines.get("DATABASE_URL", ""))
         connection = await hub.connect()
         token = await create_token(connection, "bench", ["all"])
         await connection.close()
-        yield Hub(port, process.pid, settings, hub.postgres, hub.valkey, token)
+        yield replace(hub, token=token)
     finally:
         await _stop(process)
         await discard(folder, settings.data_dir)

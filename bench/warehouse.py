@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.harness import CACHE, ROOT, discard
 from config.settings import Settings
 from storage.db import RawConnection, connect
-from storage.engines.embedded import Engines
+from storage.engines.embedded import Addresses, Engines
 from storage.engines.folder import Folder
 from storage.engines.postgres import Postgres
 from storage.migrate import migrate
@@ -48,6 +48,10 @@ class Warehouse:
     def url(self, size: int) -> str:
         return Postgres(Folder(self.settings.data_dir)).url_of(f"rows_{size}")
 
+    async def addresses(self) -> Addresses:
+        """Of the engines; the database's is the empty one's."""
+        return await self.engines.start()
+
     async def connect(self, size: int) -> RawConnection:
         return await connect(self.url(size), application="bench", settings={})
 
@@ -59,7 +63,7 @@ class Warehouse:
 
 @asynccontextmanager
 async def warehouse(
-    name: str, sizes: tuple[int, int], fill: Fill, sources: tuple[str, ...]
+    name: str, sizes: tuple[int, ...], fill: Fill, sources: tuple[str, ...]
 ) -> AsyncIterator[Warehouse]:
     """The data set's engine, just started, filled if it was not. `sources`: files of bench/ that decide what is in it."""
     label = f"{name}-{max(sizes)}"
@@ -81,7 +85,7 @@ async def warehouse(
         await found.engines.stop()
 
 
-def _key(sizes: tuple[int, int], sources: tuple[str, ...]) -> str:
+def _key(sizes: tuple[int, ...], sources: tuple[str, ...]) -> str:
     files = [
         *sorted((ROOT / "storage/migrations/versions").glob("*.py")),
         *(Path(__file__).with_name(s) for s in sources),
@@ -92,7 +96,7 @@ def _key(sizes: tuple[int, int], sources: tuple[str, ...]) -> str:
     return digest.hexdigest()[:10]
 
 
-async def _build(settings: Settings, sizes: tuple[int, int], fill: Fill) -> None:
+async def _build(settings: Settings, sizes: tuple[int, ...], fill: Fill) -> None:
     engines = Engines(settings, extra=FAST)
     addresses = await engines.start()
     try:

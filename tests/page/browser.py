@@ -27,7 +27,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -95,26 +94,30 @@ async def house_of() -> AsyncIterator[House]:
 
 
 class Desk:
-    """One person's page. `complaints`: what the browser objected to; `abroad`: requests to any other host."""
+    """One person's page. `url`: the hub as he calls it; `complaints`: what the browser objected to; `abroad`: requests to
+    any other host.
+    """
 
-    def __init__(self, page: Page, hub: Hub) -> None:
+    def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.hub = hub
+        self.url = url
         self.complaints: list[str] = []
         self.abroad: list[str] = []
         page.set_default_timeout(WAIT_MS)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self.complaints.append(said.text) if "Content Security" in said.text else None)
-        page.on(
-            "request", lambda asked: None if asked.url.startswith((hub.url, "blob:")) else self.abroad.append(asked.url)
-        )
+        page.on("request", lambda asked: self._asked(asked.url))
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.url, "blob:")):
+            self.abroad.append(url)
 
     @property
     def context(self) -> BrowserContext:
         return self.page.context
 
     async def sign_in(self, login: str) -> None:
-        await self.page.goto(f"{self.hub.url}/")
+        await self.page.goto(f"{self.url}/")
         await self.page.fill("input[name=login]", login)
         await self.page.fill("input[name=password]", PASSWORD)
         await self.page.keyboard.press("Enter")
@@ -132,7 +135,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    at: Browser, hub: Hub, *, size: tuple[int, int] = DESKTOP, language: str = "ru-RU", dark: bool = False
+    at: Browser, url: str, *, size: tuple[int, int] = DESKTOP, language: str = "ru-RU", dark: bool = False
 ) -> AsyncIterator[Desk]:
     """A browser profile of its own: nothing is remembered from another."""
     context = await at.new_context(
@@ -142,7 +145,7 @@ async def desk(
         reduced_motion="reduce",
     )
     try:
-        yield Desk(await context.new_page(), hub)
+        yield Desk(await context.new_page(), url)
     finally:
         await context.close()
 
@@ -172,10 +175,17 @@ class Office:
 
     @asynccontextmanager
     async def desk(
-        self, login: str, *, size: tuple[int, int] = DESKTOP, language: str = "ru-RU", dark: bool = False
+        self,
+        login: str,
+        *,
+        url: str = "",
+        size: tuple[int, int] = DESKTOP,
+        language: str = "ru-RU",
+        dark: bool = False,
     ) -> AsyncIterator[Desk]:
-        """The page of one who has signed in."""
-        async with desk(self.house.chromium, self.house.hub, size=size, language=language, dark=dark) as found:
+        """The page of one who has signed in; `url`: the hub by another way."""
+        url = url or self.house.hub.url
+        async with desk(self.house.chromium, url, size=size, language=language, dark=dark) as found:
             await found.sign_in(login)
             yield found
 
@@ -184,7 +194,7 @@ class Office:
 async def office_in(house: House) -> AsyncIterator[Office]:
     """A queue, and an SMS channel that leads into it."""
     async with SmscSimulator(backoff_s=0.05) as sms:
-        queue = await house.api.call("POST", "/queues", {"name": f"Очередь {uuid4().hex[:6]}"})
+        queue = await house.api.call("POST", "/queues", {"name": f"№ {next(_numbers)}"})
         values = {"login": "demo", "psw": "demo", "secret": "hubsecret", "base_url": sms.base_url}
         body = {"connector": "smsc", "name": "SMS", "settings": values, "queue_id": queue["id"]}
         channel = await house.api.call("POST", "/channels", body)
