@@ -10,7 +10,7 @@ conftest.py) and one event loop; what a test sees is its own (`office`: a queue,
         async with office.desk(anna) as desk:             # signed in, on /inbox; size=PHONE, language="en-US", dark=True
             client = office.client()                      # a phone number nobody else has
             await office.sms.client_writes(client, "Есть ли пироги?")
-            await desk.row(client).click()
+            await desk.row("Есть ли пироги?").click()
             desk.must_be_clean()
 
 An `agent` sees his own queue alone. A supervisor or an administrator sees what the file's other tests left behind:
@@ -123,9 +123,9 @@ class Desk:
         await self.page.keyboard.press("Enter")
         await self.page.wait_for_url("**/inbox")
 
-    def row(self, client: str) -> Locator:
-        """The list's row of the client who writes from this number, as long as he has no name."""
-        return self.page.locator("[data-conversation]").filter(has_text=client)
+    def row(self, words: str) -> Locator:
+        """The list's row with these words: of its last message, or the client's name."""
+        return self.page.locator("[data-conversation]").filter(has_text=words)
 
     def must_be_clean(self) -> None:
         """No error in a script, no breach of the policy, nothing asked from elsewhere."""

@@ -60,10 +60,10 @@ async def test_cut_while_two_hundred_messages_come(office: Office) -> None:
         page = anna.page
         await office.sms.client_writes(first, "Жду ответа")
         await office.sms.client_writes(second, "Сообщение 000")
-        await anna.row(second).click()
+        await anna.row("Сообщение").click()
         await page.keyboard.press("r")
         await page.keyboard.type("Начатый ответ")
-        await anna.row(first).click()
+        await anna.row("Жду ответа").click()
         await expect(page.get_by_role("log")).to_contain_text("Жду ответа")
 
         wire.cut()
@@ -81,7 +81,7 @@ async def test_cut_while_two_hundred_messages_come(office: Office) -> None:
         await expect(page.locator(LOST)).to_have_count(0, timeout=40_000)
         await office.sms.wait(lambda: bool(office.sms.sent), 40)
         await expect(page.locator('[data-state="delivered"]')).to_be_visible(timeout=20_000)
-        await anna.row(second).click()
+        await anna.row("Сообщение").click()
         await expect(page.get_by_role("log")).to_contain_text(f"Сообщение {MANY:03}")
         assert await texts_of(page) == [f"Сообщение {number:03}" for number in range(MANY + 1)]
         assert await page.locator("textarea").input_value() == "Начатый ответ"
@@ -94,7 +94,7 @@ async def test_hub_restarted(office: Office) -> None:
     async with office.desk(await office.hire("Анна Белова")) as anna:
         page = anna.page
         await office.sms.client_writes(client, "Первое")
-        await anna.row(client).click()
+        await anna.row("Первое").click()
         await page.keyboard.press("r")
         await page.keyboard.type("Начатый ответ")
         hub = office.house.hub

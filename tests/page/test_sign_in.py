@@ -36,12 +36,11 @@ async def test_wrong_passwords_are_slowed_down(office: Office) -> None:
 
 async def test_revoked_elsewhere(office: Office) -> None:
     """Ended from another browser, the page asks to sign in again; the draft is there afterwards, in the same place."""
-    client = office.client()
     login = await office.hire("Анна Белова")
     async with office.desk(login) as anna:
         page = anna.page
-        await office.sms.client_writes(client, "Есть ли пироги?")
-        await anna.row(client).click()
+        await office.sms.client_writes(office.client(), "Есть ли пироги?")
+        await anna.row("Есть ли пироги?").click()
         await page.keyboard.press("r")
         await page.keyboard.type("Недописанный ответ")
         place = page.url
