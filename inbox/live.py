@@ -46,6 +46,8 @@ TRY_AGAIN_LATER = 1013
 POLICY = 1008
 GOING_AWAY = 1001
 RESET = b'{"type":"reset"}'
+PING, PONG = '{"type":"ping"}', b'{"type":"pong"}'
+"""A browser answers our own pings out of its page's sight: a page that doubts its connection asks in words."""
 
 
 class Remembered(NamedTuple):
@@ -248,7 +250,9 @@ class Live:
         try:
             await self._join(socket, writer)
             async for message in answer:
-                if message.type is WSMsgType.TEXT:
+                if message.data == PING:
+                    self._answer(socket, PONG)
+                elif message.type is WSMsgType.TEXT:
                     await self.copresence.heard(page, message.data)
         finally:
             self.copresence.left(page)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from router.matching import client_of
 from router.work import Thread, Work
 from storage.events import NewEvent, audience
 
@@ -91,10 +92,18 @@ def created(work: Work) -> NewEvent:
         identity_id=known.identity_id,
         state="sent" if item.direction == "out" else None,
     )
-    data = Created(interaction=frame, conversation=conversation(thread, known.card.id, known.card.name))
+    data = Created(
+        interaction=frame, conversation=conversation(thread, known.card.id, known.card.name or _address(work))
+    )
     data.replayed = not work.entry.fresh
     words = audience(agents=(thread.assignee_id, known.card.owner_id, *thread.participants), queue=thread.queue_id)
     return NewEvent("interaction.created", words, data)
+
+
+def _address(work: Work) -> str:
+    """What lists call a card without a name, as `storage.reading.CARD_NAME` does."""
+    client = client_of(work.item)
+    return client.value if client is not None and client.kind in {"phone", "email"} else ""
 
 
 def conversation(thread: Thread, card_id: UUID, name: str) -> ConversationFrame:

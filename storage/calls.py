@@ -72,7 +72,7 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
 # A missed call is open until somebody talks to the client (storage/sql/calls.sql, `reached`) or closes it by hand.
 _OPEN = """(l.state = 'finished' AND l.direction = 'in' AND l.outcome <> 'answered' AND c.status <> 'resolved')"""
 _COLUMNS = """l.id, l.channel_id, coalesce(h.name, '') AS channel_name, l.conversation_id, l.interaction_id,
-  coalesce(o.card_id, c.contact_id) AS contact_id, coalesce(k.name, '') AS contact_name, coalesce(k.vip, false) AS vip,
+  coalesce(o.card_id, c.contact_id) AS contact_id, {card_name} AS contact_name, coalesce(k.vip, false) AS vip,
   k.owner_id, l.state, l.outcome, l.direction, l.client, l.our_number, l.employee, e.agent_id, c.assignee_id, c.queue_id,
   l.started_at, l.answered_at, l.finished_at, l.talk_s, l.wait_s, l.recording_id, f.state AS recording_state,
   l.disposition, t.id AS task_id, t.state AS task_state, coalesce({open}, false) AS open,

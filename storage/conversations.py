@@ -70,7 +70,7 @@ class ConversationItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 COLUMNS = """c.id, c.channel_id, c.kind, coalesce(o.card_id, c.contact_id) AS contact_id, c.status, c.created_at,
-  c.last_at, c.version, c.unread, coalesce(k.name, '') AS contact_name, c.identity_id, c.assignee_id, c.queue_id,
+  c.last_at, c.version, c.unread, {card_name} AS contact_name, c.identity_id, c.assignee_id, c.queue_id,
   c.queued_at, c.assignment_reason, c.subject, c.previous_id, c.last_in_at, c.last_text, c.frt_due_at,
   c.first_response_at, c.snoozed_until, c.resolved_at, c.disposition, c.tags, k.owner_id, coalesce(k.vip, false) AS vip,
   coalesce(f.name, '') AS company, coalesce(h.connector, '') AS connector, coalesce(h.name, '') AS channel_name"""

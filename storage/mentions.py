@@ -10,7 +10,7 @@ import msgspec
 
 from config.errors import BadRequest
 from storage.db import Connection, Pool
-from storage.reading import LAST_ID, NO_ID, Statement
+from storage.reading import LAST_ID, NO_ID, walked
 
 MENTIONED = "mentioned"
 
@@ -30,14 +30,14 @@ class MentionItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 _LIST = """
 SELECT m.interaction_id, m.conversation_id, m.at, coalesce(i.text, '') AS text, m.seen_at, i.agent_id,
-  coalesce(a.name, '') AS agent_name, coalesce(k.name, '') AS contact_name
+  coalesce(a.name, '') AS agent_name, {card_name} AS contact_name
 FROM mention AS m LEFT JOIN interaction AS i ON i.id = m.interaction_id LEFT JOIN agent AS a ON a.id = i.agent_id
 LEFT JOIN conversation AS c ON c.id = m.conversation_id LEFT JOIN contact AS o ON o.id = c.contact_id
 LEFT JOIN contact AS k ON k.id = o.card_id
 WHERE m.agent_id = $1 AND (m.interaction_id) > ($2::uuid) AND ($4::bool IS NULL OR (m.seen_at IS NULL) = $4)
 ORDER BY m.interaction_id ASC LIMIT $3
 """
-_LISTS = Statement(_LIST, _LIST.replace(") > (", ") < (").replace(" ASC", " DESC"))
+_LISTS = walked(_LIST)
 _KNOWN = "SELECT id FROM agent WHERE id = ANY($1::uuid[]) AND active"
 _TAKE_PART = """
 INSERT INTO conversation_participant (conversation_id, agent_id, last_at, why)

@@ -36,6 +36,11 @@ CONTACT_VISIBLE = """($1::uuid IS NULL OR k.owner_id = $1 OR EXISTS (
   SELECT FROM contact AS m JOIN conversation AS c ON c.contact_id = m.id
   WHERE m.card_id = k.id AND {conversation_visible}))"""
 
+CARD_NAME = """CASE WHEN k.name <> '' THEN k.name ELSE coalesce((
+    SELECT n.value FROM identity AS n WHERE n.contact_id = k.id AND n.kind IN ('phone', 'email', 'telegram_username')
+    ORDER BY array_position('{phone,email,telegram_username}', n.kind), n.id LIMIT 1), '') END"""
+"""What the card `k` is called in lists: who has not told a name is his number or address."""
+
 
 class Statement(NamedTuple):
     """The same list walked up and down."""
@@ -45,9 +50,12 @@ class Statement(NamedTuple):
 
 
 def scoped(sql: str) -> str:
-    """Puts the rules in for `{conversation_visible}` (row c), `{interaction_visible}` (row i), `{contact_visible}` (row k)."""
+    """Puts the rules in for `{conversation_visible}` (row c), `{interaction_visible}` (row i), `{contact_visible}` (row k),
+    and what a card is called for `{card_name}` (row k).
+    """
     return (
         sql.replace("{interaction_visible}", INTERACTION_VISIBLE)
+        .replace("{card_name}", CARD_NAME)
         .replace("{contact_visible}", CONTACT_VISIBLE)
         .replace("{conversation_visible}", CONVERSATION_VISIBLE)
     )

@@ -51,7 +51,7 @@ class TaskItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 _COLUMNS = """t.id, t.kind, t.title, t.state, t.created_at, t.version, t.text,
-  coalesce(o.card_id, t.contact_id) AS contact_id, coalesce(k.name, '') AS contact_name, t.conversation_id,
+  coalesce(o.card_id, t.contact_id) AS contact_id, {card_name} AS contact_name, t.conversation_id,
   t.interaction_id, t.call_id, coalesce(l.client, '') AS client, t.assignee_id, t.queue_id, t.created_by, t.due_at,
   t.ends_at, t.remind_at, t.result, t.done_at, t.done_by, t.key IS NOT NULL AS automatic"""
 _FROM = """task AS t LEFT JOIN contact AS o ON o.id = t.contact_id

@@ -41,7 +41,7 @@ class TransferItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 _COLUMNS = """t.id, t.conversation_id, t.to_agent_id, t.state, t.at, t.from_agent_id, t.reason, t.answer, t.answered_at,
-  coalesce(g.name, '') AS from_name, coalesce(r.name, '') AS to_name, coalesce(k.name, '') AS contact_name, c.last_text"""
+  coalesce(g.name, '') AS from_name, coalesce(r.name, '') AS to_name, {card_name} AS contact_name, c.last_text"""
 _FROM = """transfer AS t JOIN conversation AS c ON c.id = t.conversation_id
   LEFT JOIN agent AS g ON g.id = t.from_agent_id LEFT JOIN agent AS r ON r.id = t.to_agent_id
   LEFT JOIN contact AS o ON o.id = c.contact_id LEFT JOIN contact AS k ON k.id = o.card_id"""

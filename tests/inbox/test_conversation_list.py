@@ -31,6 +31,24 @@ async def test_an_item_is_all_the_list_needs(world: World) -> None:
     assert event["data"]["conversation"]["contact"] == listed["contact"]
 
 
+async def test_who_told_no_name_is_his_number(world: World) -> None:
+    """Lists call a card without a name by its phone, else its e-mail; a messenger's bare number is nobody's name."""
+    named: list[dict[str, str]] = [
+        {"phone": "+79161234567", "email": "a@example.com"},
+        {"email": "b@example.com"},
+        {"telegram": "77001"},
+    ]
+    for identities in named:
+        contact = await world.new_contact("", owner=None, **identities)
+        talk = await world.new_conversation(contact, assignee=world.anna)
+        await world.anna.call("POST", "/tasks", {"title": "перезвонить", "conversation_id": str(talk)})
+    called = ["+79161234567", "b@example.com", ""]
+    assert [
+        one.get("contact_name", "") for one in await world.anna.walk("/conversations?sort=begun&order=asc")
+    ] == called
+    assert sorted(one.get("contact_name", "") for one in await world.anna.walk("/tasks")) == sorted(called)
+
+
 async def test_the_first_due_stand_first(world: World) -> None:
     """By SLA: the first answer due soonest, then those that are owed none; a cursor walks all of them once."""
     expected = []

@@ -46,6 +46,13 @@ async def listening(world: World, count: int = 1) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_page_that_doubts_is_answered(world: World) -> None:
+    """A ping in words is answered at once, with no event between: so a page learns that its connection is half dead."""
+    async with socket(world.sue) as ws:
+        await ws.send_str('{"type":"ping"}')
+        assert await frame(ws) == {"type": "pong"}
+
+
 async def test_event_arrives_as_a_frame(world: World) -> None:
     """An event reaches an open socket as {id, type, at, data, v}, at both addresses, within moments."""
     async with socket(world.sue) as one, socket(world.sue, path="/api/v1/live") as two:
