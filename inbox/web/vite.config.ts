@@ -5,12 +5,14 @@ import { defineConfig } from "vite"
 import { bundledIcons } from "./scripts/icons.ts"
 import { packed } from "./scripts/packed.ts"
 import { quietColors } from "./scripts/colors.ts"
+import { namedToasts } from "./scripts/toasts.ts"
 
 const HUB = process.env.HUB_URL ?? "http://127.0.0.1:8080"
 
 export default defineConfig({
   plugins: [
     quietColors(),
+    namedToasts(),
     vue(),
     ui({
       colorMode: false,

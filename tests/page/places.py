@@ -82,7 +82,7 @@ PLACES: tuple[Place, ...] = (
         for name in ADDED
     ),
     Place("settings-channel", "/settings/channels/{channel}", "Канал"),
-    Place("not-found", "/nowhere", "Нет такой страницы"),
+    Place("not-found", "/contacts/a/b", "Нет такой страницы"),
 )
 
 

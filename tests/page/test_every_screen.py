@@ -31,7 +31,7 @@ READ = """
     if (!walk.currentNode.parentElement.closest(skip)) said.push(walk.currentNode.data)
   for (const one of document.querySelectorAll('[aria-label], [title], [placeholder], [alt]'))
     if (!one.closest('code, pre, [data-raw]')) for (const name of ['aria-label', 'title', 'placeholder', 'alt']) said.push(one.getAttribute(name) ?? '')
-  return said.map((one) => one.trim()).filter(Boolean)
+  return said.map((one) => one.trim()).filter((one) => one && !one.startsWith('Mozilla/'))
 }
 """
 RUN_AXE = """
@@ -112,6 +112,8 @@ NAMES = frozenset(
     ]
 )
 """Words that stay as they are in Russian: names, abbreviations, keys of the keyboard."""
+OWN = frozenset("РУ Русский Входящие Обед Перерыв Обучение".split())
+"""Russian in English: the switch of the language, and what a new hub calls its first queue and the reasons for a pause."""
 
 
 class Bakery:
@@ -160,7 +162,7 @@ async def ids_of(api: Api, login: str) -> dict[str, str]:
     return {name: id_ for name, id_ in found.items() if id_}
 
 
-def test_every_area_has_a_place() -> None:
+async def test_every_area_has_a_place() -> None:
     """A new area of the page is looked at by these tests, too."""
     assert areas_without_a_place() == set()
 
@@ -208,7 +210,7 @@ async def test_english_and_almost_empty(abroad: tuple[Desk, dict[str, str]], pla
     wrong = {
         "desktop": await axe(ann.page),
         "keys for words": await raw_keys(ann.page),
-        "not English": await foreign(ann.page, CYRILLIC, frozenset({"РУ", "Русский"})),
+        "not English": await foreign(ann.page, CYRILLIC, OWN),
     }
     await ann.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     wrong["too wide"] = await too_wide(ann.page)
