@@ -26,6 +26,7 @@ from inbox.api import (
     imports,
     interactions,
     journal,
+    mail,
     me,
     messages,
     outbound,
@@ -49,6 +50,7 @@ from inbox.api.routes import PREFIX, Route, Routes, endpoint
 PARTS = (
     session,
     interactions,
+    mail,
     contacts,
     export,
     cards,

@@ -21,7 +21,8 @@ MOST = 1000
 
 class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
     """All that is set must hold. `unassigned`: True for those without an assignee, False for those with one. `queue_of`:
-    in any queue of this agent. `mentioned`: he was named in a note; `unseen_by`: and has not opened it yet.
+    in any queue of this agent. `mentioned`: he was named in a note; `unseen_by`: and has not opened it yet. `words`: part of
+    the client's name, of the subject or of the last line.
     """
 
     assignee: UUID | None = None
@@ -32,6 +33,8 @@ class ConversationFilter(msgspec.Struct, frozen=True, kw_only=True):
     contact: UUID | None = None
     channel: UUID | None = None
     tag: str | None = None
+    unread: bool | None = None
+    words: str | None = None
     mentioned: UUID | None = None
     unseen_by: UUID | None = None
 
@@ -47,6 +50,10 @@ _CONDITIONS = {
     SELECT m.id FROM contact AS m WHERE m.card_id = (SELECT n.card_id FROM contact AS n WHERE n.id = $?::uuid))""",
     "channel": "c.channel_id = $?::uuid",
     "tag": "$?::text = ANY(c.tags)",
+    "unread": "(c.unread > 0) = $?::bool",
+    "words": """(strpos(lower(c.last_text), lower($?::text)) > 0 OR strpos(lower(c.subject), lower($?::text)) > 0
+    OR EXISTS (SELECT FROM contact AS m JOIN contact AS n ON n.id = m.card_id
+               WHERE m.id = c.contact_id AND strpos(lower(n.name), lower($?::text)) > 0))""",
     "mentioned": "c.id IN (SELECT m.conversation_id FROM mention AS m WHERE m.agent_id = $?::uuid)",
     "unseen_by": """c.id IN (
     SELECT m.conversation_id FROM mention AS m WHERE m.agent_id = $?::uuid AND m.seen_at IS NULL)""",

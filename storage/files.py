@@ -56,6 +56,17 @@ WHERE f.id = $2 AND ($1::uuid IS NULL OR (f.interaction_id IS NULL AND f.uploade
 )
 
 
+_PICTURES = """
+SELECT f.id, f.blob FROM attachment AS f
+WHERE f.interaction_id = $1 AND f.state = 'kept' AND f.blob IS NOT NULL AND f.size <= $2
+"""
+
+
+async def small_files_of(pool: Pool, interaction_id: UUID, most: int) -> dict[UUID, str]:
+    """Blobs of an interaction's kept files of at most `most` bytes. The caller has looked whether he may see it."""
+    return {row["id"]: row["blob"] for row in await pool.fetch(_PICTURES, interaction_id, most)}
+
+
 async def find_file(pool: Pool, viewer: UUID | None, file_id: UUID) -> StoredFile:
     """Raises NotFound, also when it hangs on something the viewer may not see."""
     rows = await fetch_planned(pool, _FIND, viewer, file_id)

@@ -9,8 +9,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from config.errors import NotFound
 from storage.db import Pool
-from storage.reading import EARLIEST, INT8_MAX, INT8_MIN, LAST_ID, LATEST, NO_ID, fetch_planned, walked
+from storage.reading import EARLIEST, INT8_MAX, INT8_MIN, LAST_ID, LATEST, NO_ID, fetch_planned, scoped, walked
 
 BODY_KEYS = ("sender", "recipients", "attachments", "subject", "html", "quoted", "call", "error", "reactions", "meta")
 Key = tuple[datetime, int, UUID]
@@ -19,7 +20,9 @@ LAST: Key = (LATEST, INT8_MAX, LAST_ID)
 
 
 class InteractionItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One item of the stream as the API shows it. `contact_id` is the card; keys without a value are absent."""
+    """One item of the stream as the API shows it. `contact_id` is the card, `contact_name` its name where it was searched
+    for; keys without a value are absent.
+    """
 
     id: UUID
     at: datetime
@@ -49,16 +52,21 @@ class InteractionItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
     replayed: bool = False
+    contact_name: str = ""
 
 
 class InteractionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list is narrowed to; `contact` is any member of a card and means the whole card."""
+    """What a list is narrowed to; `contact` is any member of a card and means the whole card; `since` is
+    included, `until` is not.
+    """
 
     channel: UUID | None = None
     contact: UUID | None = None
     conversation: UUID | None = None
     kind: str | None = None
     direction: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 SHOWN = """SELECT i.id, i.order_at AS at, i.seq, i.received_at, i.kind, i.direction, i.channel_id, i.conversation_id,
@@ -77,6 +85,7 @@ FROM ({drivers}) AS d CROSS JOIN LATERAL (
     AND ($7::uuid IS NULL OR i.contact_id IN ({members}))
     AND ($8::uuid IS NULL OR i.conversation_id = $8)
     AND ($9::text IS NULL OR i.kind = $9) AND ($10::text IS NULL OR i.direction = $10)
+    AND ($11::timestamptz IS NULL OR i.order_at >= $11) AND ($12::timestamptz IS NULL OR i.order_at < $12)
     AND {interaction_visible}
   ORDER BY i.order_at ASC, i.seq ASC, i.id ASC LIMIT $5) AS i
 LEFT JOIN contact AS k ON k.id = i.contact_id
@@ -98,7 +107,7 @@ _BY_CONVERSATION = walked(_page("conversation_id", "SELECT $8::uuid AS id"))
 _BY_CONTACT = walked(_page("contact_id", MEMBERS))
 _BY_CHANNEL = walked(_page("channel_id", "SELECT h.id FROM channel AS h WHERE $6::uuid IS NULL OR h.id = $6"))
 _BY_VIEWER = walked(
-    _page("conversation_id", "SELECT unnest($11::uuid[]) AS id").replace(
+    _page("conversation_id", "SELECT unnest($13::uuid[]) AS id").replace(
         "{interaction_visible}", "$1::uuid IS NOT NULL"
     )
 )
@@ -144,8 +153,23 @@ async def list_interactions(
         wanted.conversation,
         wanted.kind,
         wanted.direction,
+        wanted.since,
+        wanted.until,
         *more,
     )
+
+
+_ONE = scoped(
+    "{shown} FROM interaction AS i LEFT JOIN contact AS k ON k.id = i.contact_id WHERE i.id = $2 AND {interaction_visible}"
+).replace("{shown}", SHOWN)
+
+
+async def get_interaction(pool: Pool, viewer: UUID | None, interaction_id: UUID) -> InteractionItem:
+    """Raises NotFound, also when the viewer may not see it."""
+    rows = await fetch_planned(pool, _ONE, viewer, interaction_id)
+    if not rows:
+        raise NotFound("no such interaction")
+    return to_item(rows[0])
 
 
 def to_item(row: asyncpg.Record) -> InteractionItem:

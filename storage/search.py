@@ -20,17 +20,21 @@ from storage.reading import LAST_ID, NO_ID, planned, scoped
 
 RECENT = timedelta(days=90)
 
-# $1 viewer, $2 text, $3 id to start below, $4 limit, $5 lowest id, $6 to $10 filters.
+# $1 viewer, $2 text, $3 id to start below, $4 limit, $5 lowest id, $6 to $12 filters.
 _QUERY = "websearch_to_tsquery('hub', $2)"
 _FILTERS = """
   AND ($6::uuid IS NULL OR i.channel_id = $6) AND ($7::text IS NULL OR i.kind = $7)
   AND ($8::text IS NULL OR i.direction = $8)
+  AND ($11::timestamptz IS NULL OR i.order_at >= $11) AND ($12::timestamptz IS NULL OR i.order_at < $12)
   AND ($9::uuid IS NULL OR i.contact_id IN ({members})) AND ($10::uuid IS NULL OR i.conversation_id = $10)
   AND {interaction_visible}""".replace("{members}", MEMBERS.replace("$7", "$9"))
 
 
+_NAME = "coalesce((SELECT n.name FROM contact AS n WHERE n.id = k.card_id), '') AS contact_name"
+
+
 def _statement(sql: str) -> str:
-    return scoped(sql.replace("{shown}", SHOWN).replace("{query}", _QUERY).replace("{filters}", _FILTERS))
+    return scoped(sql.replace("{shown}", f"{SHOWN}, {_NAME}").replace("{query}", _QUERY).replace("{filters}", _FILTERS))
 
 
 _NEWEST = _statement("""
@@ -77,6 +81,8 @@ async def search_interactions(
                 wanted.direction,
                 wanted.contact,
                 wanted.conversation,
+                wanted.since,
+                wanted.until,
             )
             if len(found) >= limit:
                 break

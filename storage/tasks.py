@@ -82,6 +82,7 @@ WHERE (coalesce(t.due_at, timestamptz '9999-12-31 00:00+00'), t.id) > ($2::times
   AND ($11::text[] IS NULL OR t.kind = ANY($11))
   AND ($12::timestamptz IS NULL OR t.due_at < $12)
   AND ($13::timestamptz IS NULL OR t.due_at >= $13)
+  AND ($14::text IS NULL OR strpos(lower(t.title), lower($14)) > 0 OR strpos(lower(t.text), lower($14)) > 0)
 ORDER BY coalesce(t.due_at, timestamptz '9999-12-31 00:00+00') ASC, t.id ASC LIMIT $4
 """)
 )
@@ -100,6 +101,7 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     kinds: list[str] | None = None
     due_before: datetime | None = None
     due_after: datetime | None = None
+    words: str | None = None
 
 
 async def list_tasks(
@@ -121,6 +123,7 @@ async def list_tasks(
         wanted.kinds,
         wanted.due_before,
         wanted.due_after,
+        wanted.words,
     )
     return [TaskItem(**row) for row in rows]
 

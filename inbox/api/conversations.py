@@ -34,8 +34,9 @@ Word = Annotated[str, msgspec.Meta(max_length=40)]
 
 class ConversationQuery(Walk, kw_only=True):
     """`status`: one or several, comma separated. `assignee`: an agent, `me` or `none`. `queue`: one, or `mine`.
-    `mentioned`: `me` was named in a note, `unseen`: and I have not opened it. `sort`: by their beginning (complete under
-    changes), by their last item (`last`, `activity`), or by when a first answer is due, those owed none last.
+    `mentioned`: `me` was named in a note, `unseen`: and I have not opened it. `q`: part of the client's name, of the subject
+    or of the last line. `sort`: by their beginning (complete under changes), by their last item (`last`, `activity`), or by
+    when a first answer is due, those owed none last.
     """
 
     assignee: Word | None = None
@@ -44,6 +45,8 @@ class ConversationQuery(Walk, kw_only=True):
     contact: UUID | None = None
     channel: UUID | None = None
     tag: Annotated[str, msgspec.Meta(max_length=100)] | None = None
+    unread: bool | None = None
+    q: Annotated[str, msgspec.Meta(max_length=100)] | None = None
     mentioned: Literal["me", "unseen"] | None = None
     sort: Sort = "begun"
 
@@ -84,6 +87,8 @@ def to_filter(actor: Actor, query: ConversationQuery) -> ConversationFilter:
         contact=query.contact,
         channel=query.channel,
         tag=query.tag,
+        unread=query.unread,
+        words=query.q,
         mentioned=named if query.mentioned == "me" else None,
         unseen_by=named if query.mentioned == "unseen" else None,
     )
@@ -108,13 +113,13 @@ async def conversation(ctx: Ctx, conversation_id: UUID) -> ConversationItem:
 
 
 class ConversationPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is absent stays. `unread`: 0 marks all as read."""
+    """What is absent stays. `unread`: 0 marks all as read, 1 says that it still wants to be read."""
 
     status: Status | msgspec.UnsetType = msgspec.UNSET
     snoozed_until: Aware | msgspec.UnsetType | None = msgspec.UNSET
     disposition: Annotated[str, msgspec.Meta(max_length=200)] | msgspec.UnsetType = msgspec.UNSET
     tags: TagList | msgspec.UnsetType = msgspec.UNSET
-    unread: Literal[0] | msgspec.UnsetType = msgspec.UNSET
+    unread: Literal[0, 1] | msgspec.UnsetType = msgspec.UNSET
 
 
 @routes.add("PATCH", "/conversations/{conversation_id}", "Status, disposition, tags", scope="write")

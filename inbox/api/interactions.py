@@ -10,7 +10,7 @@ import msgspec
 from config.errors import BadRequest
 from inbox.api.lists import Aware, Int8, Page, Walk, to_page
 from inbox.api.routes import Ctx, Routes
-from storage.interactions import InteractionFilter, InteractionItem, list_interactions, to_item
+from storage.interactions import InteractionFilter, InteractionItem, get_interaction, list_interactions, to_item
 from storage.search import search_interactions
 
 routes = Routes("interactions")
@@ -18,13 +18,17 @@ Word = Annotated[str, msgspec.Meta(max_length=40)]
 
 
 class InteractionQuery(Walk, kw_only=True):
-    """Filters combine by AND. `contact` means the whole card. With `q` the order is newest first, whatever `order` says."""
+    """Filters combine by AND. `contact` means the whole card. `since`, `until`: its moment, the first included. With `q` the
+    order is newest first, whatever `order` says.
+    """
 
     channel: UUID | None = None
     contact: UUID | None = None
     conversation: UUID | None = None
     kind: Word | None = None
     direction: Literal["in", "out", "internal"] | None = None
+    since: Aware | None = None
+    until: Aware | None = None
     q: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
@@ -36,6 +40,8 @@ async def interactions(ctx: Ctx, query: InteractionQuery) -> Page[InteractionIte
         conversation=query.conversation,
         kind=query.kind,
         direction=query.direction,
+        since=query.since,
+        until=query.until,
     )
     if query.q is not None:
         if not query.q.strip():
@@ -53,3 +59,8 @@ async def interactions(ctx: Ctx, query: InteractionQuery) -> Page[InteractionIte
         down=query.down,
     )
     return to_page(rows, query, lambda row: (row["at"], row["seq"], row["id"]), to_item)
+
+
+@routes.add("GET", "/interactions/{interaction_id}", "One item of the stream", scope="read")
+async def interaction(ctx: Ctx, interaction_id: UUID) -> InteractionItem:
+    return await get_interaction(ctx.store.pool, ctx.viewer, interaction_id)

@@ -43,7 +43,7 @@ MAX_SPAN = timedelta(days=400)
 
 class TaskQuery(Walk, kw_only=True):
     """`assignee`: an agent, `me` or `none` (waits in a queue for whoever is first). `state`, `kind`: one or several, comma
-    separated. `due_before` excludes its moment, `due_after` includes it.
+    separated. `due_before` excludes its moment, `due_after` includes it. `q`: part of the title or of what is said about it.
     """
 
     assignee: Annotated[str, msgspec.Meta(max_length=40)] | None = None
@@ -54,6 +54,7 @@ class TaskQuery(Walk, kw_only=True):
     kind: Words | None = None
     due_before: Aware | None = None
     due_after: Aware | None = None
+    q: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
 @routes.add("GET", "/tasks", "Tasks the caller may see, in the order they are due", scope="read")
@@ -68,6 +69,7 @@ async def tasks(ctx: Ctx, query: TaskQuery) -> Page[TaskItem]:
         kinds=words_of(query.kind, KINDS, "kind"),
         due_before=query.due_before,
         due_after=query.due_after,
+        words=query.q,
     )
     after = query.key(tuple[Aware, UUID])
     items = await list_tasks(ctx.store.pool, ctx.viewer, wanted, after=after, limit=query.count + 1, down=query.down)

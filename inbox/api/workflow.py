@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import msgspec
 from config.errors import BadRequest, HubError
 from inbox.api.contacts import Tag
 from inbox.api.conversations import Assign, apply, finish, hand_over
-from inbox.api.lists import Aware, Page, Walk, to_page
+from inbox.api.lists import Aware, Page, Walk, cut, to_page
 from inbox.api.problems import classify
 from inbox.api.routes import Change, Ctx, Routes
 from storage.conversation_history import HistoryItem, conversation_history
@@ -18,6 +19,7 @@ from storage.conversations import ConversationItem, change_conversation, get_con
 from storage.db import DATABASE_ERRORS
 from storage.events import NewEvent, audience
 from storage.mentions import MentionItem, list_mentions, mark_seen
+from storage.team import list_team
 
 routes = Routes("workflow")
 
@@ -43,6 +45,40 @@ async def history(ctx: Ctx, conversation_id: UUID) -> Page[HistoryItem]:
     async with ctx.store.pool.acquire() as connection, connection.transaction(readonly=True):
         await get_conversation(connection, ctx.viewer, conversation_id)
         return Page(items=await conversation_history(connection, conversation_id), next=None)
+
+
+class Colleague(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Whom work may be handed to. `online`: can be given some now; `open`: conversations he holds, of `places` in all."""
+
+    id: UUID
+    name: str
+    state: str
+    online: bool
+    open: int
+    places: int
+    queues: list[UUID] = []
+    absent_until: datetime | None = None
+    deputy_id: UUID | None = None
+
+
+@routes.add("GET", "/colleagues", "Who may be handed work, whether he is there, how busy he is", scope="read")
+async def colleagues(ctx: Ctx, query: Walk) -> Page[Colleague]:
+    """For everybody: what a supervisor sees of them besides is at /presence/all."""
+    found = [
+        Colleague(
+            id=one.agent_id,
+            name=one.name,
+            state=one.state,
+            online=one.online,
+            open=sum(one.open.values()),
+            places=sum(n for n in one.capacity.values() if isinstance(n, int)),
+            queues=one.queues,
+            absent_until=one.absent_until,
+            deputy_id=one.deputy_id,
+        )
+        for one in await list_team(ctx.store.pool, None)
+    ]
+    return cut(found, query)
 
 
 class MentionQuery(Walk, kw_only=True):

@@ -88,6 +88,25 @@ async def test_the_filters_of_the_inbox(world: World) -> None:
     assert (await world.api.get("/conversations?queue=mine")).status == 403
 
 
+async def test_unread_and_words(world: World) -> None:
+    """What wants to be read, and a part of the client's name, the subject or the last line, whatever the case."""
+    cake = await world.new_conversation(await world.new_contact("Иван Петров"), assignee=world.anna)
+    tart = await world.new_conversation(await world.new_contact("Ольга"), assignee=world.anna)
+    await world.store.pool.execute("UPDATE conversation SET last_text = 'Торт 100%_' WHERE id = $1", tart)
+    assert (await world.anna.call("PATCH", f"/conversations/{cake}", {"unread": 1})).body["unread"] == 1
+    for query, expected in {
+        "unread=true": [cake],
+        "unread=false": [tart],
+        "q=петр": [cake],
+        "q=ТОРТ": [tart],
+        "q=0%25_": [tart],
+        "q=%25": [tart],
+        "q=нет": [],
+        "q=торт&unread=true": [],
+    }.items():
+        assert [c["id"] for c in await world.anna.walk(f"/conversations?{query}")] == list(map(str, expected)), query
+
+
 async def _fill(pool: Pool, channel: UUID, queues: list[UUID], agents: list[UUID]) -> None:
     """100,000 conversations, 3 of 100 open, held by 50 agents in 10 queues."""
     await pool.execute(

@@ -107,3 +107,26 @@ async def test_search_reaches_back(world: World) -> None:
     old = ["0186" + id_[4:] for id_ in new]
     found = await world.api.walk("/interactions?q=заказ")
     assert [item["id"] for item in found] == [*reversed(new), *reversed(old)]
+
+
+async def test_one_item_and_what_stands_around_it(world: World) -> None:
+    """An item by its id; the stream from its moment on, and before it, together are the whole stream once."""
+    conversation = await world.talk(assignee=world.anna, count=9)
+    every = await world.anna.walk(f"/interactions?conversation={conversation}")
+    middle = (await world.anna.get(f"/interactions/{every[4]['id']}")).body
+    assert middle == every[4]
+    path = f"/interactions?conversation={conversation}"
+    later = await world.anna.walk(f"{path}&since={middle['at']}")
+    earlier = await world.anna.walk(f"{path}&order=desc&until={middle['at']}")
+    assert [*reversed(earlier), *later] == every
+    assert (await world.boris.get(f"/interactions/{middle['id']}")).status == 404
+
+
+async def test_search_within_a_time(world: World) -> None:
+    """Hits say whose they are, and are narrowed by their moment."""
+    await world.talk(assignee=world.anna, count=3)
+    found = await world.anna.walk(f"/interactions?q=слово&since={(START + timedelta(seconds=1)).isoformat()[:19]}Z")
+    assert {item["text"] for item in found} == {"слово 1", "слово 2"}
+    assert {item["contact_name"] for item in found} == {"Пётр"}
+    until = await world.anna.walk(f"/interactions?q=слово&until={(START + timedelta(seconds=1)).isoformat()[:19]}Z")
+    assert [item["text"] for item in until] == ["слово 0"]

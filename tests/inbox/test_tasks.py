@@ -346,3 +346,12 @@ async def test_calendar(world: World) -> None:
         "from=9999-12-31T00:00:00Z&to=0001-01-01T00:00:00%2B14:00",
     ):
         assert (await world.anna.get(f"/tasks/calendar?{span}")).status == 422
+
+
+async def test_tasks_by_their_words(world: World) -> None:
+    """A part of the title or of the text, whatever the case."""
+    for title, text in (("Перезвонить", ""), ("Отправить", "счёт за Торт")):
+        await world.anna.call("POST", "/tasks", {"title": title, "text": text, "assignee_id": str(world.anna.id)})
+    assert [one["title"] for one in await world.anna.walk("/tasks?q=ТОРТ")] == ["Отправить"]
+    assert [one["title"] for one in await world.anna.walk("/tasks?q=перезв")] == ["Перезвонить"]
+    assert await world.boris.walk("/tasks?q=торт") == []

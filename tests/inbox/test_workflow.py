@@ -186,3 +186,15 @@ async def test_bulk_close_asks_for_the_outcome(world: World) -> None:
     await world.root.call("POST", "/dispositions", {"object": "conversation", "name": "продано"})
     answer = await world.anna.call("POST", "/conversations/bulk", {"ids": [str(talk)], "action": "close"})
     assert (answer.items[0]["ok"], answer.items[0]["code"]) == (False, "bad_request")
+
+
+async def test_colleagues_for_everybody(world: World) -> None:
+    """An agent learns who is there and how busy, nothing else of them."""
+    await world.talk(assignee=world.boris)
+    await world.boris.call("PUT", "/presence", {"state": "online"})
+    found = {one["name"]: one for one in await world.anna.walk("/colleagues")}
+    boris = found["Boris"]
+    assert (boris["online"], boris["open"], boris["state"]) == (True, 1, "online")
+    assert boris["places"] > 1
+    assert found["Anna"]["online"] is False
+    assert not {"login", "reason", "skills", "capacity"} & set(boris)

@@ -1,4 +1,4 @@
-import { ref, watchEffect } from "vue"
+import { computed, ref, watchEffect } from "vue"
 
 export type Theme = "light" | "dark" | "system"
 const THEMES: readonly Theme[] = ["system", "light", "dark"]
@@ -8,9 +8,10 @@ const system = matchMedia("(prefers-color-scheme: dark)")
 const systemDark = ref(system.matches)
 system.addEventListener("change", (event) => (systemDark.value = event.matches))
 
+export const isDark = computed(() => theme.value === "dark" || (theme.value === "system" && systemDark.value))
+
 watchEffect(() => {
-  const dark = theme.value === "dark" || (theme.value === "system" && systemDark.value)
-  document.documentElement.classList.toggle("dark", dark)
+  document.documentElement.classList.toggle("dark", isDark.value)
   localStorage.setItem("theme", theme.value)
 })
 

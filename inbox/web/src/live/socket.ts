@@ -7,6 +7,8 @@ import { delayMs, isNews, socketUrl } from "./reconnect"
 export type LinkState = "off" | "connecting" | "live" | "lost"
 const GATHER_MS = 80
 type Listener = (frame: Frame) => void
+/** A frame that is no event: the word to read anew, or a sign of the moment. */
+interface Passing { type: string; data?: Record<string, unknown> }
 
 export const linkState = ref<LinkState>("off")
 /** When the connection was lost; null while it is there. */
@@ -69,7 +71,7 @@ function open(): void {
     lostSince.value = null
   }
   mine.onmessage = (message: MessageEvent<string>) => {
-    if (mine === socket) receive(JSON.parse(message.data) as Frame | { type: "reset" })
+    if (mine === socket) receive(JSON.parse(message.data) as Frame | Passing)
   }
   mine.onclose = () => {
     if (mine === socket) lost()
@@ -93,8 +95,13 @@ async function again(): Promise<void> {
   if (before === socket && linkState.value === "lost") open()
 }
 
-function receive(frame: Frame | { type: "reset" }): void {
-  if (!("id" in frame)) return void anew()
+/** Something of the moment, which nobody misses if it is lost: what this page shows, that somebody types. */
+export function say(frame: Record<string, unknown>): void {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame))
+}
+
+function receive(frame: Frame | Passing): void {
+  if (!("id" in frame)) return frame.type === "reset" ? void anew() : tell({ id: 0, at: "", v: 1, data: {}, ...frame })
   if (!isNews(lastId, frame.id)) return
   lastId = frame.id
   waiting.push(frame)

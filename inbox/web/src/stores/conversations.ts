@@ -1,40 +1,101 @@
 import { defineStore } from "pinia"
-import { computed, reactive, shallowReactive } from "vue"
+import { computed, reactive, shallowReactive, shallowRef, type ShallowRef } from "vue"
 import { ApiError, call } from "@/api/client"
 import type { Conversation, Frame } from "@/api/types"
 import { mergeConversation } from "@/lib/patch"
-import { inView, sorted, VIEW_QUERY, type Sort, type View } from "@/lib/views"
+import { SortedRows } from "@/lib/sorted"
+import { FILTERS_OF, keyOf, matches, orderOf, tidy, type Filters, type Sort } from "@/lib/views"
 import { listen, onReset } from "@/live/socket"
 import { useSession } from "./session"
 
 const PAGE = 200
-interface Walk { next: string | null; loading: boolean; loaded: boolean; error: ApiError | null }
+const LISTS = 8
+/** What one looks at: of all the conversations known here those that belong there, in order, read page by page. */
+export interface LiveList {
+  filters: Filters
+  sort: Sort
+  rows: ShallowRef<readonly Conversation[]>
+  walk: { next: string | null; loading: boolean; loaded: boolean; error: ApiError | null }
+  /** Told by the hub to belong there: of some filters only it knows. */
+  told: Set<string>
+  sorted: SortedRows<Conversation>
+}
 
 export const useConversations = defineStore("conversations", () => {
   const rows = shallowReactive(new Map<string, Conversation>())
-  const walks = reactive(new Map<View, Walk>())
   const busy = reactive(new Set<string>())
+  const lists = new Map<string, LiveList>()
+  const changed = new Set<LiveList>()
   const session = useSession()
   const viewer = computed(() => ({ id: session.me, queues: session.agent?.queues ?? [] }))
 
-  const walkOf = (view: View): Walk => walks.get(view) ?? { next: null, loading: false, loaded: false, error: null }
-
-  function keep(row: Conversation): void {
-    rows.set(row.id, mergeConversation(rows.get(row.id), row))
+  const belongs = (list: LiveList, row: Conversation): boolean => matches(list.filters, row, viewer.value) ?? list.told.has(row.id)
+  function touch(list: LiveList): void {
+    if (!changed.size) queueMicrotask(() => {
+      for (const one of changed) one.rows.value = one.sorted.all()
+      changed.clear()
+    })
+    changed.add(list)
   }
-  /** The next page of a view; the first when nothing of it was read. */
-  async function load(view: View): Promise<void> {
-    const walk = walkOf(view)
+  function place(row: Conversation): void {
+    for (const list of lists.values()) if (belongs(list, row) ? list.sorted.put(row) : list.sorted.drop(row.id)) touch(list)
+  }
+  function set(row: Conversation): void {
+    rows.set(row.id, row)
+    place(row)
+  }
+  function keep(row: Conversation): void {
+    set(mergeConversation(rows.get(row.id), row))
+  }
+  function forget(id: string): void {
+    rows.delete(id)
+    for (const list of lists.values()) if (list.sorted.drop(id)) touch(list)
+  }
+  function listOf(filters: Filters, sort: Sort): LiveList {
+    const key = keyOf(filters, sort)
+    const found = lists.get(key)
+    if (found) return found
+    const list: LiveList = {
+      filters: tidy({ ...filters }), sort, rows: shallowRef([]), told: new Set(), sorted: new SortedRows(orderOf(sort)),
+      walk: reactive({ next: null, loading: false, loaded: false, error: null }),
+    }
+    // Those not looked at for longest are read anew when they are asked for; the first is the menu's own.
+    if (lists.size >= LISTS) lists.delete([...lists.keys()][1]!)
+    lists.set(key, list)
+    list.sorted.fill([...rows.values()].filter((row) => belongs(list, row)))
+    list.rows.value = list.sorted.all()
+    return list
+  }
+  const mine = listOf(FILTERS_OF.mine, "last")
+
+  /** The next page of a list; the first when nothing of it was read. */
+  async function load(list: LiveList): Promise<void> {
+    const walk = list.walk
     if (walk.loading || (walk.loaded && !walk.next)) return
-    walks.set(view, { ...walk, loading: true, error: null })
+    Object.assign(walk, { loading: true, error: null })
     try {
-      const page = await call("get", "/api/v1/conversations", { query: { ...VIEW_QUERY[view], sort: "last", order: "desc", limit: PAGE, after: walk.next ?? undefined } })
-      page.items.forEach(keep)
-      walks.set(view, { next: page.next ?? null, loading: false, loaded: true, error: null })
+      const order = list.sort === "sla" ? "asc" : "desc"
+      const query = { ...list.filters, sort: list.sort, order, limit: PAGE, after: walk.next ?? undefined } as Record<string, unknown>
+      const page = await call("get", "/api/v1/conversations", { query })
+      for (const row of page.items) {
+        list.told.add(row.id)
+        keep(row)
+      }
+      Object.assign(walk, { next: page.next ?? null, loaded: true })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
-      walks.set(view, { ...walk, loading: false, error })
+      walk.error = error
+    } finally {
+      walk.loading = false
     }
+  }
+  /** From its beginning, without showing nothing meanwhile. */
+  async function again(list: LiveList): Promise<void> {
+    list.told.clear()
+    Object.assign(list.walk, { next: null, loaded: false })
+    await load(list)
+    list.sorted.fill([...rows.values()].filter((row) => belongs(list, row)))
+    touch(list)
   }
   async function fetchOne(id: string): Promise<Conversation | null> {
     try {
@@ -42,7 +103,7 @@ export const useConversations = defineStore("conversations", () => {
       keep(row)
       return row
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) rows.delete(id)
+      if (error instanceof ApiError && error.status === 404) forget(id)
       else if (!(error instanceof ApiError)) throw error
       return null
     }
@@ -50,30 +111,24 @@ export const useConversations = defineStore("conversations", () => {
   /** Shown at once, taken back when the hub refuses. */
   async function change(id: string, shown: Partial<Conversation>, ask: () => Promise<Conversation>): Promise<void> {
     const before = rows.get(id)
-    if (before) rows.set(id, { ...before, ...shown })
+    if (before) set({ ...before, ...shown })
     busy.add(id)
     try {
       keep(await ask())
     } catch (error) {
       const now = rows.get(id)
-      if (before && now && now.version === before.version) rows.set(id, before)
+      if (before && now && now.version === before.version) set(before)
       throw error
     } finally {
       busy.delete(id)
     }
   }
-  const take = (id: string): Promise<void> =>
-    change(id, { assignee_id: session.me }, () => call("post", "/api/v1/conversations/{conversation_id}/assign", { path: { conversation_id: id }, body: { agent_id: session.me } }))
-  const setStatus = (id: string, status: "open" | "resolved"): Promise<void> =>
-    change(id, { status }, () => call("patch", "/api/v1/conversations/{conversation_id}", { path: { conversation_id: id }, body: status === "resolved" ? { status, unread: 0 } : { status } }))
-  const markRead = (id: string): Promise<void> =>
-    change(id, { unread: 0 }, () => call("patch", "/api/v1/conversations/{conversation_id}", { path: { conversation_id: id }, body: { unread: 0 } }))
 
   listen("interaction.created", ({ data }) => {
     const item = data.interaction as { conversation_id: string; kind: string; text?: string; at: string }
     if (data.conversation) return keep(data.conversation as Conversation)
     const known = rows.get(item.conversation_id)
-    if (known && item.kind !== "note") rows.set(known.id, { ...known, last_text: item.text ?? "", last_at: item.at })
+    if (known && item.kind !== "note") set({ ...known, last_text: item.text ?? "", last_at: item.at })
   })
   listen("call.updated", ({ data }) => {
     const known = rows.get(data.conversation_id as string)
@@ -86,17 +141,19 @@ export const useConversations = defineStore("conversations", () => {
       keep({ ...known, assignee_id: data.assignee_id as string, queue_id: data.queue_id as string, assignment_reason: data.reason as string, version: (data.version as number) ?? known.version })
     else void fetchOne(data.conversation_id as string)
   })
+  listen("mention.created", () => {
+    for (const list of lists.values()) if (list.filters.mentioned) void again(list)
+  })
   onReset(async () => {
-    const read = [...walks.keys()]
+    const read = [...lists.values()].filter((list) => list.walk.loaded)
     rows.clear()
-    walks.clear()
-    await Promise.all(read.map(load))
+    await Promise.all(read.slice(-3).map(again))
+    for (const list of lists.values()) if (!read.slice(-3).includes(list)) lists.delete(keyOf(list.filters, list.sort))
+    lists.set(keyOf(mine.filters, mine.sort), mine)
   })
 
-  const inside = (view: View): Conversation[] => [...rows.values()].filter((row) => inView(view, row, viewer.value))
-  const list = (view: View, sort: Sort): Conversation[] => sorted(inside(view), sort)
-  const counts = computed(() => (view: View) => inside(view).length)
-  const unread = computed(() => inside("mine").filter((row) => row.unread > 0).length)
-  const ofContact = (id: string): Conversation[] => sorted([...rows.values()].filter((row) => row.contact_id === id), "last")
-  return { rows, busy, walkOf, load, fetchOne, take, setStatus, markRead, list, counts, unread, ofContact }
+  const unread = computed(() => mine.rows.value.filter((row) => row.unread > 0).length)
+  const ofContact = (id: string): Conversation[] => [...rows.values()].filter((row) => row.contact_id === id).sort(orderOf("last"))
+  const loadMine = (): Promise<void> => load(mine)
+  return { rows, busy, listOf, load, loadMine, again, fetchOne, change, keep, unread, ofContact }
 })
