@@ -38,6 +38,7 @@ from inbox.api import (
     tasks,
     transfers,
     views,
+    ways,
     workflow,
     workspace,
 )
@@ -59,6 +60,7 @@ PARTS = (
     erasure,
     conversations,
     workflow,
+    ways,
     transfers,
     drafts,
     canned,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import quote, unquote
 from uuid import UUID
 
@@ -12,13 +13,13 @@ from aiohttp import BodyPartReader, web
 
 from config.errors import BadRequest, Conflict, NotFound, TooBig
 from inbox.api.routes import Ctx, Routes, to_json
+from inbox.filetypes import HEAD, OCTETS, true_type
 from storage.blobs import Kept
 from storage.files import FileItem, add_file, find_file
 
 routes = Routes("attachments")
 STALL_S = 30
 CHUNK = 64 << 10
-OCTETS = "application/octet-stream"
 _TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]{1,60}/[a-zA-Z0-9!#$&^_.+-]{1,80}")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
@@ -35,9 +36,16 @@ async def upload(ctx: Ctx) -> web.Response:
     else:
         kept = await ctx.store.blobs.keep_stream(_bare(ctx.request), limit=limit)
         name, type_ = unquote(ctx.request.headers.get("X-File-Name", "")), ctx.request.content_type
+    head = await asyncio.to_thread(_head, ctx.store.blobs.path(kept.sha256))
+    found = true_type(clean_type(type_), head)
     async with ctx.change() as change:
-        item = await add_file(change.connection, kept, clean_name(name), clean_type(type_), ctx.actor.agent_id)
+        item = await add_file(change.connection, kept, clean_name(name), found, ctx.actor.agent_id)
     return to_json(item, 201)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 async def from_multipart(ctx: Ctx, limit: int) -> tuple[Kept, str, str]:

@@ -28,7 +28,9 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class _Thread:
+class Thread:
+    """Of one channel. `known`: the client wrote in it, or was written to."""
+
     channel_id: UUID
     thread_key: str
     connector: Connector[Any]
@@ -45,9 +47,12 @@ _THREADS = """
 SELECT c.channel_id, c.thread_key, ch.connector
 FROM conversation AS c JOIN channel AS ch ON ch.id = c.channel_id
 WHERE c.identity_id = $1 AND c.contact_id IN (SELECT id FROM contact WHERE card_id = $2)
+  AND ($3::uuid IS NULL OR c.channel_id = $3)
 ORDER BY c.id DESC
 """
-_ACTIVE = "SELECT id, connector FROM channel WHERE state = 'active' ORDER BY id"
+_ACTIVE = """
+SELECT id, connector FROM channel WHERE state = 'active' AND ($1::uuid IS NULL OR id = $1) ORDER BY id
+"""
 _LOCK = "SELECT * FROM conversation WHERE id = $1 FOR UPDATE"
 _LOCK_OPEN = """
 SELECT * FROM conversation WHERE channel_id = $1 AND thread_key = $2 AND status <> 'resolved' FOR UPDATE
@@ -58,8 +63,8 @@ _REOPEN = "UPDATE conversation SET status = 'open', resolved_at = NULL WHERE id 
 _OPEN = """
 INSERT INTO conversation
     (channel_id, thread_key, contact_id, identity_id, assignee_id, queue_id, assignment_reason, subject, previous_id,
-     last_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     last_at, kind)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (channel_id, thread_key) WHERE status <> 'resolved' DO NOTHING
 RETURNING *
 """
@@ -81,22 +86,26 @@ async def lock_conversation(connection: Connection, conversation_id: UUID) -> Ro
 
 
 async def find_destination(
-    connection: Connection, conversation_id: UUID, identity_id: UUID | None, agent_id: UUID | None, now: datetime
+    connection: Connection,
+    conversation_id: UUID,
+    identity_id: UUID | None,
+    agent_id: UUID | None,
+    now: datetime,
+    *,
+    channel_id: UUID | None = None,
 ) -> Destination:
-    """The conversation's own thread, or for another address of the client (or from a channel that can't send) the
-    thread by which that address was last, or can be, reached. Raises NotFound, BadRequest, Conflict.
+    """The conversation's own thread, or for another address of the client (or another channel, or from one that can't
+    send) the thread by which that address was last, or can be, reached. Raises NotFound, BadRequest, Conflict.
     """
     source = await connection.fetchrow(_SOURCE, conversation_id)
     if source is None:
         raise NotFound("no such conversation")
     identity = await _identity(connection, source, identity_id)
-    own = _can_send(source["connector"])
-    if own is not None and identity["id"] == source["identity_id"]:
-        thread = _Thread(source["channel_id"], source["thread_key"], own, known=True)
+    own = can_write(source["connector"])
+    if own is not None and identity["id"] == source["identity_id"] and channel_id in {None, source["channel_id"]}:
+        thread = Thread(source["channel_id"], source["thread_key"], own, known=True)
     else:
-        thread = await _thread_of(connection, identity)
-    if not thread.known and not thread.connector.capabilities.cold:
-        raise Conflict(f"{thread.connector.title} lets us write only to people who wrote first")
+        thread = await thread_of(connection, identity, channel_id)
     conversation = await _conversation(connection, source, identity, thread, now)
     if conversation["assignee_id"] is None and source["assignee_id"] is not None:
         conversation = await _hand_over(connection, conversation, source, agent_id, now)
@@ -108,35 +117,46 @@ async def _identity(connection: Connection, source: Row, identity_id: UUID | Non
     wanted = identity_id or source["identity_id"]
     if wanted is None:
         raise BadRequest("identity: this conversation has no address; name one of the client's")
-    identity = await connection.fetchrow(_IDENTITY, wanted)
-    if identity is None or identity["card_id"] is None or identity["card_id"] != source["card_id"]:
+    return await identity_of(connection, source["card_id"], wanted)
+
+
+async def identity_of(connection: Connection, card_id: UUID | None, identity_id: UUID) -> Row:
+    """An address of that card that may be written to. Raises BadRequest, Conflict."""
+    identity = await connection.fetchrow(_IDENTITY, identity_id)
+    if identity is None or identity["card_id"] is None or identity["card_id"] != card_id:
         raise BadRequest("identity: not an address of this client")
     if identity["blocked_at"] is not None:
         raise Conflict("this address is on the stop list: the client refuses messages, or nothing can be delivered")
     return identity
 
 
-def _can_send(connector: str) -> Connector[Any] | None:
+def can_write(connector: str) -> Connector[Any] | None:
+    """The connector, where messages can be sent by it: a PBX that only rings is none."""
     try:
         found = registry.get(connector)
     except HubError:  # a channel of a connector that this version no longer has
         return None
-    return found if found.send is not None else None
+    able = found.capabilities
+    return found if found.send is not None and (able.text or able.attachments) else None
 
 
-async def _thread_of(connection: Connection, identity: Row) -> _Thread:
-    for row in await connection.fetch(_THREADS, identity["id"], identity["card_id"]):
-        if (connector := _can_send(row["connector"])) is not None:
-            return _Thread(row["channel_id"], row["thread_key"], connector, known=True)
+async def thread_of(connection: Connection, identity: Row, channel_id: UUID | None) -> Thread:
+    """Where that address was last, or can be, reached; `channel_id`: only there. Raises Conflict."""
+    for row in await connection.fetch(_THREADS, identity["id"], identity["card_id"], channel_id):
+        if (connector := can_write(row["connector"])) is not None:
+            return Thread(row["channel_id"], row["thread_key"], connector, known=True)
     able = [
         (row["id"], connector)
-        for row in await connection.fetch(_ACTIVE)
-        if (connector := _can_send(row["connector"])) is not None and identity["kind"] in reaches(connector)
+        for row in await connection.fetch(_ACTIVE, channel_id)
+        if (connector := can_write(row["connector"])) is not None and identity["kind"] in reaches(connector)
     ]
     if len(able) != 1 or identity["scope"]:
-        many = "several channels can" if able else "no channel can"
+        many = "several channels can" if able else "no channel can" if channel_id is None else "this channel can't"
         raise Conflict(f"{many} reach this address, and none of them knows the client yet")
-    return _Thread(able[0][0], identity["value"], able[0][1], known=False)
+    thread = Thread(able[0][0], identity["value"], able[0][1], known=False)
+    if not thread.connector.capabilities.cold:
+        raise Conflict(f"{thread.connector.title} lets us write only to people who wrote first")
+    return thread
 
 
 def reaches(connector: Connector[Any]) -> frozenset[str]:
@@ -145,7 +165,7 @@ def reaches(connector: Connector[Any]) -> frozenset[str]:
     return kinds
 
 
-async def _conversation(connection: Connection, source: Row, identity: Row, thread: _Thread, now: datetime) -> Row:
+async def _conversation(connection: Connection, source: Row, identity: Row, thread: Thread, now: datetime) -> Row:
     """The thread's open conversation, else the one replied to opened again, else a new one."""
     where = (thread.channel_id, thread.thread_key)
     own = where == (source["channel_id"], source["thread_key"])
@@ -154,7 +174,7 @@ async def _conversation(connection: Connection, source: Row, identity: Row, thre
         if found is None and own:
             found = await _reopened(connection, source["id"])
         elif found is None:
-            found = await _opened(connection, source, identity, where, now)
+            found = await _opened(connection, source, identity, thread, now)
         if found is not None:
             return found
     raise Conflict("the conversation changes too quickly; try again")
@@ -168,20 +188,37 @@ async def _reopened(connection: Connection, conversation_id: UUID) -> Row | None
         return None
 
 
-async def _opened(
-    connection: Connection, source: Row, identity: Row, where: tuple[UUID, str], now: datetime
+async def _opened(connection: Connection, source: Row, identity: Row, thread: Thread, now: datetime) -> Row | None:
+    return await open_conversation(
+        connection, identity, thread, queue_id=source["queue_id"], subject=source["subject"], now=now
+    )
+
+
+async def open_conversation(
+    connection: Connection,
+    identity: Row,
+    thread: Thread,
+    *,
+    queue_id: UUID | None,
+    subject: str,
+    now: datetime,
+    agent_id: UUID | None = None,
+    reason: str = "",
 ) -> Row | None:
+    """A new one in that thread, behind those resolved; None where one is open. `agent_id`: whose it is at once."""
+    where = (thread.channel_id, thread.thread_key)
     return await connection.fetchrow(
         _OPEN,
         *where,
         identity["contact_id"],
         identity["id"],
-        None,
-        source["queue_id"],
-        "",
-        source["subject"],
+        agent_id,
+        queue_id,
+        reason,
+        subject,
         await connection.fetchval(_NEWEST, *where),
         now,
+        "email" if thread.connector.capabilities.subject else "message",
     )
 
 

@@ -45,6 +45,10 @@ SET first_response_at = CASE WHEN c.first_response_at IS DISTINCT FROM $3 THEN c
     ), ''), version = c.version + 1
 WHERE c.id = $1
 """
+# Its files are their author's again: he takes them into what he writes instead.
+_FREE_FILES = """
+UPDATE attachment SET interaction_id = NULL, channel_id = NULL WHERE interaction_id = $1 AND uploaded_by IS NOT NULL
+"""
 
 
 async def change_planned(
@@ -107,6 +111,7 @@ async def take_back(connection: Connection, row: asyncpg.Record) -> NewEvent:
     """The conversation as if that message of `outbound` had not been written; the event that tells it."""
     conversation_id: UUID = row["conversation_id"]
     await connection.execute(_UNANSWERED, conversation_id, row["interaction_id"], thaw(row["message"]).due_at)
+    await connection.execute(_FREE_FILES, row["interaction_id"])
     words = (await audiences(connection, [conversation_id])).get(conversation_id, [])
     return await _updated(connection, conversation_id, words)
 

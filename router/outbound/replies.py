@@ -29,8 +29,9 @@ FILES_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class NewReply:
-    """`identity_id`: another address of the client than the conversation's; `reply_to`: an interaction quoted; `meta`:
-    what the connector understands beyond text (subject, template, buttons); `mentions`: agents a note names.
+    """`identity_id`, `channel_id`: another address of the client, another channel, than the conversation's; `reply_to`: an
+    interaction quoted; `meta`: what the connector understands beyond text (subject, template, buttons); `mentions`:
+    agents a note names.
     """
 
     conversation_id: UUID
@@ -39,6 +40,7 @@ class NewReply:
     text: str = ""
     attachment_ids: Sequence[UUID] = ()
     identity_id: UUID | None = None
+    channel_id: UUID | None = None
     reply_to: UUID | None = None
     send_at: datetime | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -46,13 +48,16 @@ class NewReply:
 
 
 class Queued(NamedTuple):
-    """`outbound_id`: None for a note; `event_id`: the highest written, for the wake-up after the commit."""
+    """`outbound_id`: None for a note; `event_id`: the highest written, for the wake-up after the commit; `send_at`: when it
+    leaves, where that is later.
+    """
 
     outbound_id: UUID | None
     interaction_id: UUID
     conversation_id: UUID
     state: str
     event_id: int
+    send_at: datetime | None = None
 
 
 _FILES = """
@@ -106,7 +111,9 @@ async def queue_reply(
     check_text(reply.text)
     if reply.kind == "note":
         return await _queue_note(connection, reply, now)
-    to = await find_destination(connection, reply.conversation_id, reply.identity_id, reply.agent_id, now)
+    to = await find_destination(
+        connection, reply.conversation_id, reply.identity_id, reply.agent_id, now, channel_id=reply.channel_id
+    )
     able = capabilities or to.connector.capabilities
     files = await _files(connection, reply)
     _check(reply, files, able)
@@ -126,8 +133,10 @@ async def queue_reply(
         message.due_at,
     )
     await connection.execute(_ANSWERED, to.conversation["id"], now, _last_text(reply, files), message.due_at)
-    event_id = await _tell(connection, reply, to.conversation["id"], stored.data, now)
-    return Queued(outbound_id, stored.id, to.conversation["id"], "queued", event_id)
+    send_at = message.due_at if message.due_at > now else None
+    planned = {"outbound_id": outbound_id, "send_at": send_at} if send_at else {}
+    event_id = await _tell(connection, reply, to.conversation["id"], {"interaction": stored.data, **planned}, now)
+    return Queued(outbound_id, stored.id, to.conversation["id"], "queued", event_id, send_at)
 
 
 async def _queue_note(connection: Connection, reply: NewReply, now: datetime) -> Queued:
@@ -139,7 +148,7 @@ async def _queue_note(connection: Connection, reply: NewReply, now: datetime) ->
     stored = await _store(connection, reply, conversation, files, now)
     await connection.execute(_NOTED, conversation["id"])
     mentioned = await _mention(connection, reply, named, stored, now) if named else []
-    event_id = await _tell(connection, reply, conversation["id"], stored.data, now, more=mentioned)
+    event_id = await _tell(connection, reply, conversation["id"], {"interaction": stored.data}, now, more=mentioned)
     return Queued(None, stored.id, conversation["id"], "sent", event_id)
 
 
@@ -310,7 +319,7 @@ async def _tell(
         why = "noted" if reply.kind == "note" else "replied"
         await connection.execute(_TAKE_PART, conversation_id, reply.agent_id, now, why)
     words = await audiences(connection, [conversation_id])
-    event = NewEvent("interaction.created", words.get(conversation_id, []), {"interaction": data})
+    event = NewEvent("interaction.created", words.get(conversation_id, []), data)
     return await append_events(connection, [event, *more])
 
 

@@ -68,3 +68,36 @@ async def test_what_is_no_draft_is_refused(world: World, talk: UUID) -> None:
     await world.store.pool.execute("UPDATE conversation SET queue_id = NULL")
     assert (await world.boris.call("PUT", path, {"text": "x"})).status == 404
     assert await world.store.pool.fetchval("SELECT count(*) FROM draft") == 0
+
+
+async def test_changed_on_another_page_meanwhile(world: World) -> None:
+    """Who goes on from an older draft is refused and loses nothing; without a word of it the last one wins."""
+    talk = await world.talk(assignee=world.anna)
+    path = f"/conversations/{talk}/draft"
+    first = await world.anna.call("PUT", path, {"text": "один", "seen_at": None})
+    assert first.status == 200, first.body
+    assert (await world.anna.call("PUT", path, {"text": "два", "seen_at": None})).status == 409
+    second = await world.anna.call("PUT", path, {"text": "два", "seen_at": first.body["updated_at"]})
+    assert second.status == 200, second.body
+    late = await world.anna.call("PUT", path, {"text": "три", "seen_at": first.body["updated_at"]})
+    assert (late.status, late.body["code"]) == (409, "conflict")
+    assert (await world.anna.get(path)).body["text"] == "два"
+    assert (await world.anna.call("PUT", path, {"text": "четыре"})).status == 200
+
+
+async def test_files_of_a_draft(world: World) -> None:
+    """A draft shows the files that are still to be sent: not those sent meanwhile, nor a colleague's."""
+    talk = await world.talk(assignee=world.anna)
+
+    async def upload(person: Person, name: str) -> str:
+        headers = {"Authorization": f"Bearer {person.token}", "X-File-Name": name, "Content-Type": "text/plain"}
+        async with world.http.post(f"{world.url}/attachments", data=name.encode(), headers=headers) as answer:
+            found: str = (await answer.json())["id"]
+            return found
+
+    own, sent, foreign = await upload(world.anna, "a"), await upload(world.anna, "b"), await upload(world.boris, "c")
+    await world.anna.call("POST", f"/conversations/{talk}/messages", {"kind": "note", "attachments": [sent]})
+    path = f"/conversations/{talk}/draft"
+    kept = await world.anna.call("PUT", path, {"attachments": [sent, own, foreign]})
+    assert [file["name"] for file in kept.body["files"]] == ["a"]
+    assert (await world.anna.get(path)).body["files"] == [{"id": own, "name": "a", "type": "text/plain", "size": 1}]

@@ -110,3 +110,26 @@ async def test_put_off_behind_the_window_is_refused(world: World, monkeypatch: p
     outbound = await _plan(world, talk, "Завтра", _in(hours=2))
     answer = await world.anna.call("PATCH", f"/outbound/{outbound}", {"send_at": _in(hours=30).isoformat()})
     assert (answer.status, answer.body["code"]) == (409, "window_closed")
+
+
+async def test_held_by_the_hubs_clock(world: World, talk: UUID) -> None:
+    """`hold_s` counts from now as the hub has it; the answer and the event say when it leaves; files come back with the undo."""
+    async with world.http.post(
+        f"{world.url}/attachments",
+        data=b"hello",
+        headers={"Authorization": f"Bearer {world.anna.token}", "X-File-Name": "a.txt", "Content-Type": "text/plain"},
+    ) as answer:
+        file = (await answer.json())["id"]
+    before = datetime.now(UTC)
+    path, body = f"/conversations/{talk}/messages", {"text": "Да!", "hold_s": 5, "attachments": [file]}
+    sent = await world.anna.call("POST", path, body)
+    assert sent.status == 201, sent.body
+    leaves = datetime.fromisoformat(sent.body["send_at"])
+    assert timedelta(seconds=5) <= leaves - before < timedelta(seconds=20)
+    (told,) = [e["data"] for e in await world.anna.walk("/events") if e["type"] == "interaction.created"]
+    assert (told["outbound_id"], datetime.fromisoformat(told["send_at"])) == (sent.body["outbound_id"], leaves)
+    assert (await world.anna.call("POST", f"/outbound/{sent.body['outbound_id']}/cancel")).status == 200
+    again = await world.anna.call("POST", path, body)
+    assert again.status == 201, again.body
+    for wrong in (-1, 3600):
+        assert (await world.anna.call("POST", path, {"text": "x", "hold_s": wrong})).status == 422

@@ -7,7 +7,7 @@ const RU: readonly (readonly [RegExp, string])[] = [
   [/queue /g, "очередь "], [/owner /g, "ответственный "], [/deputy /g, "заместитель "], [/absent until /g, "отсутствует до "],
   [/(\d+) of (\d+) busy/g, "занято $1 из $2"], [/, waited 0 s\b/g, ""], [/waited (\S+) s\b/g, "ожидание $1 с"], [/waited (\S+) min/g, "ожидание $1 мин"],
   [/closed until /g, "закрыто до "], [/offline now, it waits/g, "не в сети, ждёт"], [/taken by /g, "взял(а) "],
-  [/handed over by /g, "передал(а) "], [/returned to the queue by /g, "вернул(а) в очередь "], [/the PBX rings/g, "звонит АТС"],
+  [/begun by /g, "начал(а) "], [/handed over by /g, "передал(а) "], [/returned to the queue by /g, "вернул(а) в очередь "], [/the PBX rings/g, "звонит АТС"],
 ]
 
 export function reasonIn(language: string, text: string | undefined): string {
