@@ -1,3 +1,4 @@
+import type { Draft } from "@/lib/compose"
 import type { components } from "./schema"
 
 type Schemas = components["schemas"]
@@ -32,6 +33,12 @@ export type Interaction = Omit<Schemas["InteractionItem"], "sender" | "attachmen
   /** Set while the hub has not answered yet: the key of the request. */
   pending?: string
   outbound_id?: string
+  /** When it leaves, while it waits for that; until when, on this page's clock, it can be undone, and what was written. */
+  send_at?: string
+  undo_until?: number
+  draft?: Draft
+  /** Where it was written, when it went over another channel. */
+  from_conversation?: string
 }
 /** How an interaction is drawn. */
 export type InteractionKind = "message" | "email" | "call" | "form" | "note"
