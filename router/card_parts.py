@@ -1,13 +1,13 @@
 """What a card is made of, part by part, and what a merge gives it: pure.
 
 A part is a field, one tag (`tag:gold`) or one custom field (`custom:inn`); an empty one is absent. A card's parts are its
-own and, for what it lacks, those of the cards merged into it, in the order of the merges. Only `source` is replaced: the
-earliest counts.
+own and, for what it lacks, those of the cards merged into it, in the order of the merges. Replaced are `source`, of which
+the earliest counts, and what whoever merged chose from the other card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,18 +20,23 @@ TAG, CUSTOM, SOURCE = "tag:", "custom:", "source"
 
 @dataclass(slots=True)
 class Gift:
-    """What one merge changed on its survivor: `given` as it is now, `replaced` as it was. Plain JSON values."""
+    """What one merge changed on its survivor: `given` as it is now, `replaced` as it was. Plain JSON values. `chosen`: parts
+    that somebody took from the merged card though the survivor had its own.
+    """
 
     given: Parts = field(default_factory=dict)
     replaced: Parts = field(default_factory=dict)
+    chosen: list[str] = field(default_factory=list)
 
     def to_document(self) -> dict[str, Any]:
-        return {"given": self.given, "replaced": self.replaced}
+        return {"given": self.given, "replaced": self.replaced, "chosen": self.chosen}
 
 
 def to_gift(document: Mapping[str, Any]) -> Gift:
     """`contact_merge.before` as it was written."""
-    return Gift(dict(document.get("given") or {}), dict(document.get("replaced") or {}))
+    return Gift(
+        dict(document.get("given") or {}), dict(document.get("replaced") or {}), list(document.get("chosen") or [])
+    )
 
 
 def to_parts(row: Mapping[str, Any]) -> Parts:
@@ -68,15 +73,17 @@ def to_columns(parts: Parts) -> dict[str, Any]:
     }
 
 
-def give(into: Parts, other: Parts, *, only: Container[str] | None = None) -> Gift:
-    """Fills what `into` lacks from `other` (of the parts in `only`, if given); `into` is changed."""
-    gift = Gift()
+def give(into: Parts, other: Parts, *, only: Container[str] | None = None, chosen: Collection[str] = ()) -> Gift:
+    """Fills what `into` lacks from `other` (of the parts in `only`, if given), and replaces what is `chosen`; `into` is
+    changed.
+    """
+    gift = Gift(chosen=sorted(chosen))
     for part, value in other.items():
         if only is not None and part not in only:
             continue
         if part not in into:
             into[part] = gift.given[part] = value
-        elif part == SOURCE and value["at"] < into[part]["at"]:
+        elif part in chosen or (part == SOURCE and value["at"] < into[part]["at"]):
             gift.replaced[part] = into[part]
             into[part] = gift.given[part] = value
     return gift

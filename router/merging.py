@@ -11,7 +11,7 @@ whose transaction has its own audit and events; `merge_contacts`, `unmerge` and 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -121,11 +121,14 @@ async def move_identity(connection: Connection, identity_id: UUID, to_contact_id
     return Moved(from_id, to_contact_id, event_id)
 
 
-async def join_cards(connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None) -> UUID:
+async def join_cards(
+    connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None, chosen: Collection[str] = ()
+) -> UUID:
     """Merges `other_id`'s card into `contact_id`'s, in the caller's transaction; returns the merge's id. Members stand for
-    their cards. Raises NotFound; Conflict for one and the same card, a person and a company, an erased card.
+    their cards. `chosen`: parts (router/card_parts.py) in which the other card's value wins. Raises NotFound; Conflict for
+    one and the same card, a person and a company, an erased card.
     """
-    return (await _join(connection, contact_id, other_id, by, None)).id
+    return (await _join(connection, contact_id, other_id, by, None, chosen=chosen)).id
 
 
 async def part_cards(connection: Connection, merge_id: UUID, by: UUID | None) -> tuple[UUID, UUID]:
@@ -154,7 +157,13 @@ async def relink(connection: Connection, identity_id: UUID, to_contact_id: UUID)
 
 
 async def _join(
-    connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None, now: datetime | None
+    connection: Connection,
+    contact_id: UUID,
+    other_id: UUID,
+    by: UUID | None,
+    now: datetime | None,
+    *,
+    chosen: Collection[str] = (),
 ) -> _Merge:
     survivor, merged = await _cards_of(connection, contact_id, other_id)
     if survivor == merged:
@@ -166,7 +175,7 @@ async def _join(
     offered = dict(tree.parts[merged])
     if UUID(offered.get("company_id", NOBODY)) in tree.card:
         del offered["company_id"]
-    gift = give(tree.parts[survivor], offered)
+    gift = give(tree.parts[survivor], offered, chosen=chosen)
     merge_id: UUID = await connection.fetchval(SQL.insert_merge, survivor, merged, by, now, gift.to_document())
     await connection.execute(SQL.show_on, tree.below(merged), survivor)
     await _write_fields(connection, survivor, tree.parts[survivor])
@@ -195,7 +204,7 @@ async def _part(
     for contact_id in sorted({*changed, root}):
         await _write_fields(connection, contact_id, tree.parts[contact_id])
     rest = sorted(tree.card.keys() - set(apart))
-    await connection.execute(SQL.dismiss_between, rest, apart, by)
+    await connection.execute(SQL.reopen_between, rest, apart)
     await connection.execute(SQL.remember_apart, merge.survivor_id, merge.merged_id, by)
     return root, merge.merged_id, kept
 
@@ -234,7 +243,7 @@ def _regive(tree: _Tree, merges: Sequence[_Merge], place: int, *, drop: bool) ->
         merge.gift.replaced = {part: value for part, value in merge.gift.replaced.items() if part not in mine}
         merge.rewritten = True
     for merge in merges[place + drop :]:
-        gift = give(parts, tree.parts[merge.merged_id], only=taken)
+        gift = give(parts, tree.parts[merge.merged_id], only=taken, chosen=merge.gift.chosen)
         merge.gift.given |= gift.given
         merge.gift.replaced |= gift.replaced
     return kept

@@ -235,3 +235,20 @@ async def remove_identity(connection: Connection, card: ContactItem, identity_id
         raise Conflict("conversations go by this address: it can't be taken off the card")
     await connection.execute("DELETE FROM identity WHERE id = $1", identity_id)
     return found
+
+
+_BLOCK = """
+UPDATE identity SET blocked_at = CASE WHEN $2 THEN coalesce(blocked_at, now()) END, blocked_reason = CASE WHEN $2 THEN $3 ELSE '' END
+WHERE id = $1
+"""
+
+
+async def block_identity(
+    connection: Connection, card: ContactItem, identity_id: UUID, *, blocked: bool, reason: str
+) -> IdentityItem:
+    """Nothing is sent to a blocked address. Gives back the address as it was. Raises NotFound."""
+    found = next((one for one in card.identities if one.id == identity_id), None)
+    if found is None:
+        raise NotFound("no such address on this card")
+    await connection.execute(_BLOCK, identity_id, blocked, reason)
+    return found

@@ -2,89 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
+from storage.contact_filter import WHERE, ContactFilter, arguments_of
 from storage.contacts import COLUMNS
 from storage.db import Connection, Pool
 from storage.reading import EARLIEST, LAST_ID, LATEST, NO_ID, planned, scoped, walked
 
 Sort = Literal["name", "created", "last"]
 LAST_NAME = "\U0010ffff"
-YO_MARK = "\U0010fffd"
-SHORT = 3
-"""Fewer characters have no trigram: then the list is walked by name, where so little is found soon."""
-MANY = 2000
-"""What more cards than these are called is found soon by the walk as well."""
-MAX_CUSTOM = 4
-
-
-class ContactFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """`name`: part of a sort name, `address` of an address. `values`: an address in every way it may be meant, looked for
-    among `kinds`; kinds alone: cards that have such an address. `days`: "MM-DD", birthdays. `silent_since`: nothing was
-    heard of the card since then.
-    """
-
-    owner: UUID | None = None
-    unowned: bool | None = None
-    name: str | None = None
-    address: str | None = None
-    values: list[str] | None = None
-    kinds: list[str] | None = None
-    tag: str | None = None
-    type: str | None = None
-    company: UUID | None = None
-    source: str | None = None
-    silent_since: datetime | None = None
-    days: list[str] | None = None
-    custom: Mapping[str, str] | None = None
-
-
-# $1 viewer, $2 and $3 key, $4 limit, $5 and on: the filter. What an address or a name finds is looked for before ($8): a
-# subquery behind an OR would be a walk through all cards.
-_WHERE = """k.card_id = k.id AND k.erased_at IS NULL
-  AND ($5::uuid IS NULL OR k.owner_id = $5)
-  AND ($6::bool IS NULL OR (k.owner_id IS NULL) = $6)
-  AND ($7::text IS NULL OR k.sort_name ~ $7)
-  AND ($8::uuid[] IS NULL OR k.id = ANY($8))
-  AND ($9::text[] IS NULL OR EXISTS (
-    SELECT FROM identity AS a JOIN contact AS m ON m.id = a.contact_id
-    WHERE m.card_id = k.id AND a.kind = ANY($9)))
-  AND ($10::text IS NULL OR $10 = ANY(k.tags))
-  AND ($11::text IS NULL OR k.kind = $11)
-  AND ($12::uuid IS NULL OR k.company_id = $12)
-  AND ($13::jsonb IS NULL OR jsonb_path_exists(k.source, '$.* ? (@ == $v)', $13))
-  AND ($14::timestamptz IS NULL OR NOT EXISTS (
-    SELECT FROM contact AS m JOIN conversation AS c ON c.contact_id = m.id
-    WHERE m.card_id = k.id AND c.last_at > $14))
-  AND ($15::text[] IS NULL OR to_char(k.birthday, 'MM-DD') = ANY($15))
-  AND ($16::text[] IS NULL OR (
-    k.custom ->> ($16::text[])[1] = ($17::text[])[1]
-    AND (($16::text[])[2] IS NULL OR k.custom ->> ($16::text[])[2] = ($17::text[])[2])
-    AND (($16::text[])[3] IS NULL OR k.custom ->> ($16::text[])[3] = ($17::text[])[3])
-    AND (($16::text[])[4] IS NULL OR k.custom ->> ($16::text[])[4] = ($17::text[])[4])))
-  AND {contact_visible}"""
-# By identity's unique key, with a skip over the few scopes of a kind.
-_ADDRESSED = """
-SELECT DISTINCT m.card_id FROM identity AS a JOIN contact AS m ON m.id = a.contact_id
-WHERE a.kind = ANY($1::text[]) AND a.value = ANY($2::text[])
-"""
-# By contact_name_trgm_idx and identity_value_trgm_idx.
-_NAMED = """
-(SELECT m.card_id FROM contact AS m WHERE translate(lower(m.name), 'ё', 'е') LIKE $1 LIMIT $3)
-UNION
-(SELECT m.card_id FROM identity AS a JOIN contact AS m ON m.id = a.contact_id
- WHERE $2::text IS NOT NULL AND a.value LIKE $2 LIMIT $3)
-"""
+STEPS = (2_000, 40_000)
+"""Of the newest conversations, before all of them are looked through."""
 
 
 def _list(sql: str) -> str:
-    return sql.replace("{columns}", COLUMNS).replace("{where}", _WHERE)
+    return sql.replace("{columns}", COLUMNS).replace("{where}", WHERE)
 
 
 _BY_NAME = walked(
@@ -113,6 +50,26 @@ WHERE {where} AND (l.last_at, k.id) > ($2::timestamptz, $3::uuid)
 ORDER BY l.last_at ASC, k.id ASC LIMIT $4
 """)
 )
+# The same for the newest of all conversations from the key down: a scan that keeps the $26 newest costs a tenth of comparing
+# each with its neighbours, and an index on a column that every message changes would cost each of them more. Whatever is
+# newer than the oldest of these is complete; ties with that one may not be.
+_NEWEST = scoped(
+    _list("""
+WITH newest AS MATERIALIZED (
+  SELECT c.contact_id, c.last_at FROM conversation AS c WHERE c.last_at <= $2::timestamptz
+  ORDER BY c.last_at DESC LIMIT $26::int)
+SELECT {columns}, k.sort_name, l.last_at
+FROM (SELECT o.card_id, max(n.last_at) AS last_at FROM newest AS n JOIN contact AS o ON o.id = n.contact_id
+      GROUP BY o.card_id) AS l
+JOIN contact AS k ON k.id = l.card_id
+WHERE {where} AND (l.last_at, k.id) < ($2::timestamptz, $3::uuid)
+  AND ((SELECT count(*) FROM newest) < $26 OR l.last_at > (SELECT min(n.last_at) FROM newest AS n))
+  AND NOT EXISTS (
+    SELECT FROM contact AS m JOIN conversation AS c ON c.contact_id = m.id
+    WHERE m.card_id = k.id AND c.last_at > l.last_at)
+ORDER BY l.last_at DESC, k.id DESC LIMIT $4
+""")
+)
 # Cards nothing was ever heard of: before all others.
 _SILENT = walked(
     _list("""
@@ -136,7 +93,7 @@ async def list_contacts(
 ) -> list[asyncpg.Record]:
     """Cards from behind the key on; each row's own key is what `key_of` says."""
     async with pool.acquire() as connection, connection.transaction(readonly=True):
-        filters = await _arguments(connection, wanted)
+        filters = await arguments_of(connection, wanted)
         if sort == "last":
             return await _by_last(connection, viewer, filters, after=after, limit=limit, down=down)
         both = _BY_NAME if sort == "name" else _BY_ID
@@ -177,64 +134,21 @@ async def _by_last(
         start = (LATEST, LAST_ID) if down else (EARLIEST, NO_ID)
         at, contact_id = after if after is not None and goes_on else start
         key = (EARLIEST, contact_id) if statement is silent else (at, contact_id)
-        rows += await planned(connection, statement, viewer, *key, missing, *filters)
+        given = viewer, *key, missing, *filters
+        if statement is heard and down:
+            rows += await _newest(connection, given) or await planned(connection, statement, *given)
+        else:
+            rows += await planned(connection, statement, *given)
     return rows
 
 
-async def _arguments(connection: Connection, wanted: ContactFilter) -> list[Any]:
-    """$5 to $17."""
-    pattern, ids = await _found(connection, wanted)
-    custom = sorted(wanted.custom.items())[:MAX_CUSTOM] if wanted.custom else None
-    return [
-        wanted.owner,
-        wanted.unowned,
-        pattern,
-        ids,
-        None if wanted.values is not None else wanted.kinds,
-        wanted.tag,
-        wanted.type,
-        wanted.company,
-        None if wanted.source is None else {"v": wanted.source},
-        wanted.silent_since,
-        wanted.days,
-        None if custom is None else [key for key, _ in custom],
-        None if custom is None else [value for _, value in custom],
-    ]
-
-
-async def _found(connection: Connection, wanted: ContactFilter) -> tuple[str | None, list[UUID] | None]:
-    """(what names must be like, which cards): by an address, by a part of a name or an address, or neither."""
-    pattern: str | None = None
-    ids: set[UUID] | None = None
-    name, address = wanted.name, wanted.address
-    if name is not None and len(name) < SHORT and address is None:
-        pattern = _pattern(name)
-    elif name is not None:
-        likes = _like(name.replace(YO_MARK, "")), _like(address) if address is not None else None
-        ids = {row["card_id"] for row in await planned(connection, _NAMED, *likes, MANY)}
-        if len(ids) >= MANY:
-            pattern, ids = _pattern(name), None
-    if wanted.values is not None:
-        rows = await planned(connection, _ADDRESSED, wanted.kinds, wanted.values)
-        addressed = {row["card_id"] for row in rows}
-        ids = addressed if ids is None else ids & addressed
-    return pattern, None if ids is None else sorted(ids)
-
-
-def _like(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
-
-
-def _pattern(folded: str) -> str:
-    """A regular expression of these very characters, in which е also finds ё (kept as е and U+10FFFD)."""
-    found = []
-    for char in folded.replace(YO_MARK, ""):
-        if char == "е":
-            found.append(f"е{YO_MARK}?")
-        else:
-            found.append(char if char.isalnum() or char == " " else "\\" + char)
-    return "".join(found)
+async def _newest(connection: Connection, given: tuple[Any, ...]) -> list[asyncpg.Record] | None:
+    """A page of the cards heard of last, from ever more of the newest conversations; None: it takes all of them."""
+    for count in STEPS:
+        rows = await planned(connection, _NEWEST, *given, count)
+        if len(rows) >= given[3]:
+            return rows
+    return None
 
 
 _LAST_HEARD = """
@@ -246,6 +160,23 @@ WHERE m.card_id = ANY($1::uuid[]) GROUP BY m.card_id
 async def last_heard(connection: Connection | Pool, card_ids: list[UUID]) -> dict[UUID, datetime]:
     """When anything was last said with these cards, in either direction."""
     return {row["card_id"]: row["last_at"] for row in await connection.fetch(_LAST_HEARD, card_ids)}
+
+
+_COUNT = scoped(
+    """
+SELECT count(*) FROM (
+  SELECT FROM contact AS k
+  WHERE {where} AND ($2::text IS NULL OR true) AND ($3::uuid IS NULL OR true) LIMIT $4) AS found
+""".replace("{where}", WHERE)
+)
+
+
+async def count_contacts(pool: Pool, viewer: UUID | None, wanted: ContactFilter, *, most: int) -> int:
+    """How many cards, counted up to `most` + 1."""
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        filters = await arguments_of(connection, wanted)
+        rows = await planned(connection, _COUNT, viewer, None, None, most + 1, *filters)
+        return int(rows[0]["count"])
 
 
 _EXPORT = scoped(
@@ -264,7 +195,7 @@ async def walk_contacts(
     last = NO_ID
     while True:
         async with pool.acquire() as connection, connection.transaction(readonly=True):
-            filters = await _arguments(connection, wanted)
+            filters = await arguments_of(connection, wanted)
             rows = await planned(connection, _EXPORT, viewer, None, last, batch, *filters)
         if rows:
             yield rows

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from config.errors import BadRequest, Conflict
-from inbox.api.contacts import NewIdentity, Short, normal_identity, tell_card
+from inbox.api.contact_query import Short
+from inbox.api.contacts import NewIdentity, normal_identity, tell_card
 from inbox.api.lists import Page, Walk, cut
 from inbox.api.routes import Change, Ctx, Routes
 from router.lookup import IDENTITY_KINDS
@@ -18,6 +19,7 @@ from storage.cards import (
     MergeItem,
     add_consent,
     add_identity,
+    block_identity,
     get_card,
     list_consents,
     list_merges,
@@ -74,6 +76,29 @@ async def delete_identity(ctx: Ctx, change: Change, contact_id: UUID, identity_i
     card = await get_contact(change.connection, ctx.viewer, contact_id)
     gone = await remove_identity(change.connection, card, identity_id)
     await change.note("contact.identity_removed", ("contact", card.id), {"kind": gone.kind}, {})
+    after = await get_contact(change.connection, None, card.id)
+    await tell_card(change, "contact.updated", after)
+    return after
+
+
+class IdentityPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`blocked`: nothing is sent there any more. `reason`: for the colleagues."""
+
+    blocked: bool
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+@routes.add(
+    "PATCH", "/contacts/{contact_id}/identities/{identity_id}", "Whether anything is sent to an address", scope="write"
+)
+async def patch_identity(
+    ctx: Ctx, change: Change, contact_id: UUID, identity_id: UUID, body: IdentityPatch
+) -> ContactItem:
+    card = await get_contact(change.connection, ctx.viewer, contact_id)
+    was = await block_identity(change.connection, card, identity_id, blocked=body.blocked, reason=body.reason.strip())
+    if (was.blocked_at is not None) != body.blocked:
+        facts = {"kind": was.kind, "blocked": body.blocked}
+        await change.note("contact.identity_blocked", ("contact", card.id), {"blocked": not body.blocked}, facts)
     after = await get_contact(change.connection, None, card.id)
     await tell_card(change, "contact.updated", after)
     return after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -15,13 +15,14 @@ from storage.store import Store
 
 
 class MergeContacts(Protocol):
-    """Merges `other_id`'s card into `contact_id`'s, inside the caller's transaction; returns the merge's id.
+    """Merges `other_id`'s card into `contact_id`'s, inside the caller's transaction; returns the merge's id. `chosen`: parts
+    in which the other card's value wins.
 
     Writes no events. Raises NotFound, Conflict.
     """
 
     async def __call__(
-        self, connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None
+        self, connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None, chosen: Collection[str] = ()
     ) -> UUID: ...  # pragma: no cover
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from config.errors import BadRequest, Conflict, Forbidden, TooBig
 from inbox.api.files import CHUNK, clean_name, from_multipart
+from inbox.api.import_words import HEADINGS, Language, reason_in
 from inbox.api.lists import Page, Walk, cut
 from inbox.api.routes import Change, Ctx, Routes, to_json
 from router.import_plan import make_plan
@@ -145,6 +146,12 @@ async def put_mapping(ctx: Ctx, change: Change, import_id: UUID, body: Mapping) 
     return await get_import(change.connection, import_id)
 
 
+class Told(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """`language`: of the reasons."""
+
+    language: Language = "en"
+
+
 class PreviewRow(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What would become of a row. `contact_id`: the card that would be changed; `refused`: why nothing would come of it."""
 
@@ -161,7 +168,7 @@ class Preview(msgspec.Struct):
 
 
 @routes.add("POST", "/imports/{import_id}/preview", "The first 20 rows as they would become", scope="write")
-async def preview(ctx: Ctx, import_id: UUID) -> Preview:
+async def preview(ctx: Ctx, query: Told, import_id: UUID) -> Preview:
     """Writes nothing."""
     _must_be_trusted(ctx)
     item = await get_import(ctx.store.pool, import_id)
@@ -172,7 +179,9 @@ async def preview(ctx: Ctx, import_id: UUID) -> Preview:
         reading = await reading_of(connection, item.columns, document, options, ctx.deps.region)
         rows, refused = read_rows(raw, reading)
         plan = await make_plan(connection, rows, options)
-    shown = [PreviewRow(number=one.number, action="refuse", refused=one.reason) for one in refused]
+    shown = [
+        PreviewRow(number=one.number, action="refuse", refused=reason_in(query.language, one.reason)) for one in refused
+    ]
     for row in rows:
         action, card_id = plan.action[row.number]
         values = row.values | {"tags": row.tags, "custom": row.custom, "company": row.company, "source": row.source}
@@ -212,7 +221,7 @@ async def _move(change: Change, item: ImportItem, state: str, action: str) -> Im
 
 
 @routes.add("GET", "/imports/{import_id}/errors", "Refused rows with their reasons, as CSV", scope="write")
-async def errors(ctx: Ctx, import_id: UUID) -> web.StreamResponse:
+async def errors(ctx: Ctx, query: Told, import_id: UUID) -> web.StreamResponse:
     """The columns of the file behind the row's number and the reason: mended, it can be brought again."""
     _must_be_trusted(ctx)
     item = await get_import(ctx.store.pool, import_id)
@@ -221,10 +230,10 @@ async def errors(ctx: Ctx, import_id: UUID) -> web.StreamResponse:
     batches = await read_errors(ctx.store.pool, ctx.store.blobs, import_id)
 
     def lines() -> Iterator[list[str]]:
-        yield ["row", "reason", *item.columns]
+        yield [*HEADINGS[query.language], *item.columns]
         for batch in batches:
             for one in batch:
-                yield [str(one.number), one.reason, *one.cells]
+                yield [str(one.number), reason_in(query.language, one.reason), *one.cells]
 
     return as_csv(await asyncio.to_thread(lambda: to_csv(lines())), "refused.csv")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from config.errors import BadRequest, BadSettings, NotFound
-from inbox.api.contacts import identity_values
+from inbox.api.contact_query import identity_values
 from inbox.api.lists import Aware
 from inbox.api.routes import Ctx, Routes
 from router.lookup import IDENTITY_KINDS, phone_query, registry

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from config.errors import BadRequest, HubError
-from inbox.api.contacts import Tag
+from inbox.api.contact_query import Tag
 from inbox.api.conversations import Assign, apply, finish, hand_over
 from inbox.api.lists import Aware, Page, Walk, cut, to_page
 from inbox.api.problems import classify

@@ -57,15 +57,17 @@ WHERE id = $1
 UPDATE merge_suggestion SET state = 'merged', decided_by = $2
 WHERE first_id = ANY ($1::uuid[]) AND second_id = ANY ($1::uuid[]) AND state = 'open'
 
--- name: dismiss_between
--- Who takes two cards apart says that they are two: never suggested again. $1, $2 member ids of the two sides, $3 by.
-UPDATE merge_suggestion SET state = 'dismissed', decided_by = $3
-WHERE state <> 'dismissed'
+-- name: reopen_between
+-- Suggestions that a merge settled are open again once it is undone: whether the two are one is anybody's guess as before.
+-- What somebody had dismissed stays so. $1, $2 member ids of the two sides.
+UPDATE merge_suggestion SET state = 'open', decided_by = NULL
+WHERE state = 'merged'
   AND ((first_id = ANY ($1::uuid[]) AND second_id = ANY ($2::uuid[]))
     OR (first_id = ANY ($2::uuid[]) AND second_id = ANY ($1::uuid[])))
 
 -- name: remember_apart
--- The same for a pair that nobody had suggested. $1, $2 the ends of the undone merge, $3 by.
+-- Who merges two cards that nobody had suggested, and takes them apart, has looked: the hub does not suggest them by
+-- itself. $1, $2 the ends of the undone merge, $3 by.
 INSERT INTO merge_suggestion (first_id, second_id, reason, score, state, decided_by)
 VALUES (least($1::uuid, $2::uuid), greatest($1::uuid, $2::uuid), 'merged and taken apart again', 0, 'dismissed', $3)
 ON CONFLICT (first_id, second_id) DO NOTHING

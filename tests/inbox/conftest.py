@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -200,10 +200,18 @@ class World:
             return await append_events(connection, [NewEvent(type_, words, {"n": 1}) for type_, words in events])
 
 
-async def _merge(connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None) -> UUID:
+async def _merge(
+    connection: Connection, contact_id: UUID, other_id: UUID, by: UUID | None, chosen: Collection[str] = ()
+) -> UUID:
     if contact_id == other_id:
         raise Conflict("a card can't be merged with itself")
     await connection.execute("UPDATE contact SET card_id = $1 WHERE card_id = $2", contact_id, other_id)
+    if "name" in chosen:
+        await connection.execute(
+            "UPDATE contact SET name = o.name FROM contact AS o WHERE contact.id = $1 AND o.id = $2",
+            contact_id,
+            other_id,
+        )
     merge_id: UUID = await connection.fetchval(
         "INSERT INTO contact_merge (survivor_id, merged_id, by) VALUES ($1, $2, $3) RETURNING id",
         contact_id,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from inbox.api.export import HEADINGS
+from inbox.api.workbook import MIME
+from router.import_rows import guess
+from router.sheets import read_sheet
 from tests.inbox.conftest import Person, World
 
 
@@ -268,5 +273,29 @@ async def test_export_is_what_the_caller_sees(world: World) -> None:
     assert lines[2].startswith("\"'=HYPERLINK")
     assert len(lines) == 3
     assert "Борис" in await export(world.sue, "type=person&owner=" + str(world.boris.id))
+    assert (await export(world.sue, "columns=name,phone&language=ru&has=vk")).splitlines() == ["ФИО;Телефон", "Вера;"]
     rows = await world.store.pool.fetch("SELECT actor, after FROM audit_log WHERE action = 'contact.exported'")
-    assert [row["actor"] for row in rows] == [f"agent:{world.anna.id}", f"agent:{world.sue.id}"]
+    assert [row["actor"] for row in rows] == [f"agent:{person.id}" for person in (world.anna, world.sue, world.sue)]
+
+
+async def test_workbook_has_the_same_and_nothing_that_runs(world: World, tmp_path: Path) -> None:
+    """XLSX is read back as what was put in, formulas as text; what XML can't hold is left out; Russian headings lead an
+    import to the same fields.
+    """
+    await filled(world)
+    await world.new_contact("=1+1 <b>&\x0b\ufffe ", phone="+79160000000")
+    headers = {"Authorization": f"Bearer {world.sue.token}"}
+    url = f"{world.url}/contacts/export?format=xlsx&language=ru&type=person"
+    async with world.http.get(url, headers=headers) as response:
+        assert (response.status, response.headers["Content-Type"]) == (200, MIME)
+        (tmp_path / "a.xlsx").write_bytes(await response.read())
+    sheet = await read_sheet(tmp_path / "a.xlsx", tmp_path / "a.csv")
+    assert sheet.rows == 4
+    names = [dict(zip(sheet.columns, row, strict=True))["ФИО"] for row in sheet.head]
+    assert sorted(names) == ["=1+1 <b>&", "Анна", "Борис", "Вера"]
+    assert guess(sheet.columns, []).items() >= {"ФИО": "name", "Телефон": "phone", "Код": "external"}.items()
+    for language in ("ru", "en"):
+        found = guess([*HEADINGS[language].values()], [])
+        led = {name: found.get(heading) for name, heading in HEADINGS[language].items()}
+        same = set(led) - {"id", "created_at", "last_at"}
+        assert {name: led[name] for name in same} == {name: name for name in same}
