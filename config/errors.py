@@ -26,16 +26,25 @@ Each class says three things to a person: what happened (the message), what was 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
+
+Fact: TypeAlias = str | int | float
 
 
 class HubError(Exception):
-    """Base of all. `str(error)` is one sentence for people; `kept` and `do` complete it."""
+    """Base of all. `str(error)` is one sentence for people; `kept` and `do` complete it. `reason` names the sentence within
+    its code, and `facts` what it tells, for those who say it in another language: page words stand under that name.
+    """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     kept: ClassVar[str] = "Nothing was changed."
     do: ClassVar[str] = "See the log for the request id."
+
+    def __init__(self, message: str = "", *, reason: str = "", **facts: Fact) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.facts = facts
 
 
 class BadPayload(HubError):

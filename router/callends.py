@@ -135,7 +135,8 @@ async def _missed(connection: Connection, end: End) -> Closed:
         due,
         view.started_at,
     )
-    await _assign(connection, row["id"], decision.assignee_id, decision.queue_id, reason, decision.facts)
+    told = decision.facts | {"missed": True}
+    await _assign(connection, row["id"], decision.assignee_id, decision.queue_id, reason, told)
     return Closed(
         "open", decision.assignee_id, decision.queue_id, int(version), waiting, reason, missed=True, due_at=due
     )

@@ -133,7 +133,11 @@ async def attach_channel(channel: Channel, http: aiohttp.ClientSession, public_u
     """Tells the provider where to call. Raises BadSettings where that is done in its own console."""
     attach = channel.connector.attach
     if attach is None:
-        raise BadSettings(f"{channel.connector.title} is told its address in its own console, not from here")
+        raise BadSettings(
+            f"{channel.connector.title} is told its address in its own console, not from here",
+            reason="attach_by_hand",
+            provider=channel.connector.title,
+        )
     io = _io(channel, http, public_url)
     try:
         async with asyncio.timeout(CHECK_S):

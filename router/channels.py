@@ -119,7 +119,10 @@ async def read_channel(pool: Pool, vault: Vault, channel_id: UUID) -> Channel:
     try:
         return to_channel(row, vault)
     except (Undecipherable, ValidationError):
-        raise BadSettings("the channel's settings can't be read with the keys there are, or by this version") from None
+        raise BadSettings(
+            "the channel's settings can't be read with the keys there are, or by this version",
+            reason="settings_unreadable",
+        ) from None
 
 
 def check_settings(connector: Connector[Any], values: Mapping[str, object]) -> CommonSettings:
@@ -129,7 +132,7 @@ def check_settings(connector: Connector[Any], values: Mapping[str, object]) -> C
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise BadSettings(f"{field}: {first['msg']}") from None
+        raise BadSettings(f"{field}: {first['msg']}", reason="setting_wrong", field=field) from None
     return settings
 
 
@@ -183,7 +186,9 @@ async def change_settings(
     try:
         now = vault.decrypt(row["settings"])
     except Undecipherable:
-        raise BadSettings("settings: those there are can't be read with the keys there are") from None
+        raise BadSettings(
+            "settings: those there are can't be read with the keys there are", reason="settings_unreadable"
+        ) from None
     settings = check_settings(registry.get(row["connector"]), now | dict(values))
     await connection.execute(
         "UPDATE channel SET settings = $2, version = version + 1,"

@@ -210,7 +210,7 @@ def _download(response: aiohttp.ClientResponse, limit: int) -> Download:
         raise Rejected(f"The server answers {status}.", provider_code=str(status))
     size = response.content_length
     if size is not None and size > limit:
-        raise TooBig(f"the file has more than {limit} bytes")
+        raise TooBig(f"the file has more than {limit} bytes", reason="file_large", most_mb=limit >> 20)
     disposition = response.content_disposition
     name = (disposition.filename if disposition else "") or unquote(response.url.raw_name, errors="replace")
     type_ = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -223,7 +223,7 @@ async def _chunks(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator
         async for chunk in response.content.iter_chunked(CHUNK_BYTES):
             size += len(chunk)
             if size > limit:
-                raise TooBig(f"the file has more than {limit} bytes")
+                raise TooBig(f"the file has more than {limit} bytes", reason="file_large", most_mb=limit >> 20)
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError):
         raise RetryLater("The connection broke while the file came.") from None

@@ -139,7 +139,9 @@ def read_calendar(
     try:
         zone = ZoneInfo(timezone) if timezone else default_zone
     except (KeyError, ValueError, OSError):  # unknown; a path or NUL; the name of a folder
-        raise BadSettings(f"timezone: {timezone[:60]!r} is not a time zone such as Europe/Moscow") from None
+        raise BadSettings(
+            f"timezone: {timezone[:60]!r} is not a time zone such as Europe/Moscow", reason="zone_unknown"
+        ) from None
     days: dict[int, tuple[Span, ...]] = {}
     for key, value in hours.items():
         if key not in {"1", "2", "3", "4", "5", "6", "7"}:
@@ -153,7 +155,7 @@ def _read_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise BadSettings(f"holidays.{text[:20]}: a date is written 2026-12-31") from None
+        raise BadSettings(f"holidays.{text[:20]}: a date is written 2026-12-31", reason="date_form") from None
 
 
 def _read_spans(where: str, value: object) -> tuple[Span, ...]:
@@ -168,7 +170,7 @@ def _read_span(where: str, pair: object) -> Span:
         raise BadSettings(f'{where}: expected two times such as ["09:00", "18:00"]')
     start, end = (_read_minute(where, text) for text in pair)
     if start == DAY:
-        raise BadSettings(f"{where}: 24:00 is an end, not a start")
+        raise BadSettings(f"{where}: 24:00 is an end, not a start", reason="hours_form")
     return start, end if end > start else end + DAY
 
 
@@ -176,5 +178,5 @@ def _read_minute(where: str, text: object) -> int:
     found = _TIME.fullmatch(text) if isinstance(text, str) else None
     minutes = int(found[1]) * 60 + int(found[2]) if found else DAY + 1
     if minutes > DAY:
-        raise BadSettings(f"{where}: a time is written 09:00, between 00:00 and 24:00")
+        raise BadSettings(f"{where}: a time is written 09:00, between 00:00 and 24:00", reason="hours_form")
     return minutes

@@ -123,15 +123,19 @@ def check_mapping(mapping: Mapping[str, str], columns: Sequence[str], fields: Ma
     used: set[str] = set()
     for column, target in mapping.items():
         if column not in columns:
-            raise BadRequest(f"mapping: the file has no column {column[:100]}")
+            raise BadRequest(
+                f"mapping: the file has no column {column[:100]}", reason="mapping_column", column=column[:100]
+            )
         known = target in TARGETS or (target.startswith(CUSTOM) and target[len(CUSTOM) :] in fields)
         if not known:
-            raise BadRequest(f"mapping: {column[:100]} leads to no field of a card")
+            raise BadRequest(
+                f"mapping: {column[:100]} leads to no field of a card", reason="mapping_column", column=column[:100]
+            )
         if target in used and target not in MANY:
-            raise BadRequest(f"mapping: two columns lead to {target}")
+            raise BadRequest(f"mapping: two columns lead to {target}", reason="mapping_twice")
         used.add(target)
     if not used & {"name", "first_name", "last_name", *ADDRESSES}:
-        raise BadRequest("mapping: at least a name or an address is needed")
+        raise BadRequest("mapping: at least a name or an address is needed", reason="mapping_empty")
 
 
 def read_row(number: int, cells: Sequence[str], reading: Reading) -> Row:

@@ -145,7 +145,7 @@ class Imports:
             self._close()
             path = self._store.blobs.path(job["blob"])
             if not await asyncio.to_thread(path.exists):
-                raise NotFound("the file is no longer kept")
+                raise NotFound("the file is no longer kept", reason="file_gone")
             file = self._file = _File(job["id"], job["done_rows"], plain_rows(path))
             await asyncio.to_thread(_skip, file.rows, job["done_rows"])
         rows = file.rows

@@ -220,7 +220,7 @@ class MediaFetcher:
 
     async def _fetch(self, file: _File) -> Kept:
         if file.size is not None and file.size > self._limit:
-            raise TooBig(f"the file has more than {self._limit} bytes")
+            raise TooBig(f"the file has more than {self._limit} bytes", reason="file_large", most_mb=self._limit >> 20)
         async with self._open(file) as chunks:
             return await self._store.blobs.keep_stream(chunks, limit=self._limit)
 

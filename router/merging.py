@@ -167,10 +167,12 @@ async def _join(
 ) -> _Merge:
     survivor, merged = await _cards_of(connection, contact_id, other_id)
     if survivor == merged:
-        raise Conflict("these are one card already")
+        raise Conflict("these are one card already", reason="one_card")
     locked = await _lock(connection, [survivor, merged])
     if locked[survivor]["kind"] != locked[merged]["kind"]:
-        raise Conflict("a person and a company can't be merged: change the kind of one of the cards first")
+        raise Conflict(
+            "a person and a company can't be merged: change the kind of one of the cards first", reason="merge_kinds"
+        )
     tree = await _load(connection, [survivor, merged])
     offered = dict(tree.parts[merged])
     if UUID(offered.get("company_id", NOBODY)) in tree.card:
@@ -195,7 +197,7 @@ async def _part(
     tree = await _load(connection, [root])
     merge = tree.above.get(row["merged_id"])
     if merge is None or merge.id != merge_id:
-        raise Conflict("this merge is undone already")
+        raise Conflict("this merge is undone already", reason="merge_undone")
     changed, kept = _without(tree, merge)
     apart = tree.below(merge.merged_id)
     await connection.fetchval(SQL.end_merge, merge_id, by, now, kept)
@@ -267,9 +269,9 @@ async def _lock(
     for card_id in sorted(set(cards)):
         row = await connection.fetchrow(SQL.lock_card, card_id)
         if row is None or row["card_id"] != card_id:
-            raise Conflict("somebody merged one of these cards at the same moment")
+            raise Conflict("somebody merged one of these cards at the same moment", reason="changed_meanwhile")
         if row["erased"] and not erased_too:
-            raise Conflict("the card was erased")
+            raise Conflict("the card was erased", reason="card_erased")
         rows[card_id] = row
     return rows
 

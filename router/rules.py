@@ -92,7 +92,7 @@ def _channel(where: str, value: object) -> Test:
 def _our_number(where: str, value: object) -> Test:
     numbers = set(_words(where, value))
     if not all(re.fullmatch(r"\+[1-9][0-9]{4,14}", number) for number in numbers):
-        raise BadSettings(f"{where}: numbers are written as +74951234567")
+        raise BadSettings(f"{where}: numbers are written as +74951234567", reason="number_form")
     return lambda request: request.our_number in numbers
 
 
@@ -139,7 +139,7 @@ def _text(where: str, value: object) -> Test:
     """Whole words or phrases, whatever their case; a star at the end stands for any ending: `доставк*`."""
     words = _words(where, value)
     if not all(word.rstrip("*") for word in words):
-        raise BadSettings(f"{where}: a star alone would match everything")
+        raise BadSettings(f"{where}: a star alone would match everything", reason="star_alone")
     patterns = "|".join(re.escape(word.rstrip("*")) + ("" if word.endswith("*") else r"(?!\w)") for word in words)
     pattern = re.compile(rf"(?<!\w)(?:{patterns})")
     return lambda request: pattern.search(_fold(request.text)) is not None

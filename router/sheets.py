@@ -62,7 +62,7 @@ async def read_sheet(source: Path, target: Path) -> Sheet:
         async with asyncio.timeout(WAIT_S):
             said, _ = await process.communicate()
     except TimeoutError:
-        raise BadRequest("the file takes too long to read: save it as CSV, or in parts") from None
+        raise BadRequest("the file takes too long to read: save it as CSV, or in parts", reason="table_large") from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -70,7 +70,9 @@ async def read_sheet(source: Path, target: Path) -> Sheet:
     try:
         answer: dict[str, Any] = msgspec.json.decode(said)
     except msgspec.DecodeError:
-        raise BadRequest("the file is too big once unpacked, or damaged: save it as CSV, or in parts") from None
+        raise BadRequest(
+            "the file is too big once unpacked, or damaged: save it as CSV, or in parts", reason="table_large"
+        ) from None
     if "error" in answer:
         raise BadRequest(str(answer["error"]))
     return msgspec.convert(answer, Sheet)

@@ -58,7 +58,7 @@ class Blobs:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > limit:
-                        raise TooBig(f"the file has more than {limit} bytes")
+                        raise TooBig(f"the file has more than {limit} bytes", reason="file_large", most_mb=limit >> 20)
                     digest.update(chunk)
                     await asyncio.to_thread(file.write, chunk)
             kept = Kept(digest.hexdigest(), size)
@@ -72,7 +72,7 @@ class Blobs:
         try:
             return await asyncio.to_thread(self.path(sha256).read_bytes)
         except FileNotFoundError:
-            raise NotFound("the file is no longer kept") from None
+            raise NotFound("the file is no longer kept", reason="file_gone") from None
 
     async def sizes(self, digests: Sequence[str]) -> list[int]:
         """In bytes, 0 for what is not here."""

@@ -217,4 +217,6 @@ async def record_disposition(
 def _check(disposition: str, known: Sequence[str]) -> None:
     """Where no outcomes are set up every word is one."""
     if disposition and known and disposition not in known:
-        raise BadRequest(f"disposition: one of {', '.join(known)}")
+        raise BadRequest(
+            f"disposition: one of {', '.join(known)}", reason="disposition_needed", offered=", ".join(known)
+        )

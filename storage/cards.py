@@ -204,7 +204,7 @@ async def add_identity(
     it: then the two are suggested as one. Raises Conflict for an erased card.
     """
     if card.erased_at is not None:
-        raise Conflict("the card was erased")
+        raise Conflict("the card was erased", reason="card_erased")
     await connection.execute(_ADD_IDENTITY, *identity, card.id)
     row = (await planned(connection, _HOLDER, viewer, *identity))[0]
     if row["card_id"] == card.id:
@@ -232,7 +232,7 @@ async def remove_identity(connection: Connection, card: ContactItem, identity_id
     if found is None:
         raise NotFound("no such address on this card")
     if await connection.fetchval(_USED, card.id, identity_id):
-        raise Conflict("conversations go by this address: it can't be taken off the card")
+        raise Conflict("conversations go by this address: it can't be taken off the card", reason="address_in_use")
     await connection.execute("DELETE FROM identity WHERE id = $1", identity_id)
     return found
 

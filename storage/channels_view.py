@@ -72,7 +72,7 @@ def _item(row: asyncpg.Record, hooks: str | None) -> ChannelItem:
 async def check_queue(connection: Connection, queue_id: UUID | None) -> None:
     """Raises BadRequest."""
     if queue_id is not None and not await connection.fetchval("SELECT true FROM queue WHERE id = $1", queue_id):
-        raise BadRequest("queue_id: no such queue")
+        raise BadRequest("queue_id: no such queue", reason="queue_gone")
 
 
 async def change_channel(connection: Connection, channel_id: UUID, changes: Mapping[str, Any]) -> dict[str, Any]:

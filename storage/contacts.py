@@ -140,7 +140,7 @@ async def add_contact(
     )
     for kind, scope, value in sorted(identities):
         if await connection.fetchval(_ADD_IDENTITY, kind, scope, value, contact_id) is None:
-            raise Conflict(f"this {kind} belongs to another contact")
+            raise Conflict(f"this {kind} belongs to another contact", reason="address_of_another")
     return contact_id
 
 
@@ -167,9 +167,9 @@ async def change_contact(
     )
     card = await get_contact(connection, viewer, contact_id)
     if version is not None and version != card.version:
-        raise Conflict(f"the card was changed meanwhile: its version is {card.version}")
+        raise Conflict(f"the card was changed meanwhile: its version is {card.version}", reason="changed_meanwhile")
     if card.erased_at is not None:
-        raise Conflict("the card was erased")
+        raise Conflict("the card was erased", reason="card_erased")
     old = {name: getattr(card, name) for name in CHANGEABLE}
     after = {name: value for name, value in changes.items() if value != old[name]}
     if not after:

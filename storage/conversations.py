@@ -164,7 +164,9 @@ async def change_conversation(
     try:
         await connection.execute(_CHANGE, conversation_id, *(new[name] for name in CHANGEABLE))
     except asyncpg.UniqueViolationError:
-        raise Conflict("the client already has a newer open conversation in this thread") from None
+        raise Conflict(
+            "the client already has a newer open conversation in this thread", reason="newer_conversation"
+        ) from None
     ended = await end_offer(connection, conversation_id, "withdrawn") if after.get("status") == "resolved" else []
     item = await get_conversation(connection, None, conversation_id)
     heard = await audience_of(connection, conversation_id)
@@ -193,22 +195,23 @@ async def assign_conversation(
     queue_id: UUID | None,
     reason: str,
     by: UUID | None,
+    why: str = "",
 ) -> Changed:
-    """Hands it to an agent, or back to a queue to wait. Raises NotFound, BadRequest, Conflict when resolved."""
+    """Hands it to an agent, or back to a queue to wait. `why`: what a colleague wrote, within `reason`. Raises NotFound, BadRequest, Conflict when resolved."""
     old = await lock_conversation(connection, viewer, conversation_id)
     if old.status == "resolved":
-        raise Conflict("the conversation is resolved: open it first")
+        raise Conflict("the conversation is resolved: open it first", reason="conversation_resolved")
     if agent_id is not None and not await connection.fetchval(
         "SELECT true FROM agent WHERE id = $1 AND active", agent_id
     ):
-        raise BadRequest("agent_id: no such active agent")
+        raise BadRequest("agent_id: no such active agent", reason="agent_inactive")
     if queue_id is not None and not await connection.fetchval("SELECT true FROM queue WHERE id = $1", queue_id):
-        raise BadRequest("queue_id: no such queue")
+        raise BadRequest("queue_id: no such queue", reason="queue_gone")
     if old.assignee_id == agent_id and queue_id in (None, old.queue_id):
         return Changed(old, [], {}, {})
     heard_before = await audience_of(connection, conversation_id)
     await connection.execute(_ASSIGN, conversation_id, agent_id, queue_id, reason)
-    facts = {"from_agent": old.assignee_id, "from_queue": old.queue_id}
+    facts = {"from_agent": old.assignee_id, "from_queue": old.queue_id} | ({"why": why} if why else {})
     await connection.execute(_HISTORY, conversation_id, agent_id, queue_id or old.queue_id, reason, facts, by)
     item = await get_conversation(connection, None, conversation_id)
     ended = await end_offer(connection, conversation_id, "withdrawn")

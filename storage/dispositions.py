@@ -77,4 +77,4 @@ async def check_disposition(connection: Connection, obj: Object, chosen: str) ->
     names = [row["name"] for row in await connection.fetch(_NAMES, obj)]
     if names and chosen not in names:
         offered = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-        raise BadRequest(f"disposition: closing needs one of {offered}")
+        raise BadRequest(f"disposition: closing needs one of {offered}", reason="disposition_needed", offered=offered)

@@ -100,7 +100,7 @@ async def begin_erasure(
     if not members:
         raise NotFound("no such contact")
     if await connection.fetchval("SELECT erased_at IS NOT NULL FROM contact WHERE id = $1", card_id):
-        raise Conflict("the card was erased before")
+        raise Conflict("the card was erased before", reason="card_erased")
     addresses = await connection.fetch(SQL.addresses, members)
     await connection.execute(SQL.blank_contacts, members)
     conversations = [row["id"] for row in await connection.fetch(SQL.blank_conversations, members)]

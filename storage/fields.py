@@ -65,7 +65,7 @@ async def add_field(connection: Connection, item: Mapping[str, Any]) -> FieldIte
     _check_options(item["type"], item["options"])
     row = await connection.fetchrow(_ADD, item["key"], item["label"], item["type"], item["options"], item["position"])
     if row is None:
-        raise Conflict(f"there is a field {item['key']} already")
+        raise Conflict(f"there is a field {item['key']} already", reason="name_taken")
     return _item(row)
 
 
@@ -98,11 +98,11 @@ async def delete_field(connection: Connection, field_id: UUID) -> FieldItem:
 
 def _check_options(type_: str, options: Sequence[str]) -> None:
     if type_ == "choice" and not options:
-        raise BadRequest("options: a choice needs at least one")
+        raise BadRequest("options: a choice needs at least one", reason="options_needed")
     if type_ != "choice" and options:
-        raise BadRequest("options: only a choice has some")
+        raise BadRequest("options: only a choice has some", reason="options_of_choice")
     if len(set(options)) != len(options):
-        raise BadRequest("options: each one once")
+        raise BadRequest("options: each one once", reason="options_once")
 
 
 def check_custom(
@@ -126,7 +126,7 @@ def to_value(field: FieldItem, value: Any) -> Any:
     """As JSON keeps it; text is read as the type. Raises BadRequest naming the field."""
     found = _READERS[field.type](value, field)
     if found is None:
-        raise BadRequest(f"custom.{field.key}: {_EXPECTED[field.type]}")
+        raise BadRequest(f"custom.{field.key}: {_EXPECTED[field.type]}", reason="field_value", field=field.label)
     return found
 
 

@@ -31,7 +31,7 @@ async def answer_once(
     if not await connection.fetchval(_CLAIM, actor, key, request_hash):
         row = await connection.fetchrow(_EARLIER, actor, key)
         if row is None or bytes(row["request_hash"]) != request_hash:
-            raise Conflict("this Idempotency-Key was used for another request")
+            raise Conflict("this Idempotency-Key was used for another request", reason="key_used")
         return row["status"], row["body"], True
     status, body = await work()
     await connection.execute(_ANSWER, actor, key, status, body)

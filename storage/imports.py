@@ -113,7 +113,7 @@ async def lock_import(connection: Connection, job_id: UUID, *states: str) -> Imp
     if row is None:
         raise NotFound("no such import")
     if row["state"] not in states:
-        raise Conflict(f"the import is {row['state']}")
+        raise Conflict(f"the import is {row['state']}", reason="import_state", state=str(row["state"]))
     return _item(row)
 
 

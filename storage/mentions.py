@@ -60,7 +60,7 @@ async def known_agents(connection: Connection, agents: Sequence[UUID]) -> list[U
     known = {row["id"] for row in await connection.fetch(_KNOWN, wanted)} if wanted else set()
     missing = [one for one in wanted if one not in known]
     if missing:
-        raise BadRequest(f"mentions: {missing[0]} is no active agent")
+        raise BadRequest(f"mentions: {missing[0]} is no active agent", reason="agent_inactive")
     return wanted
 
 

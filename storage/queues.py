@@ -78,7 +78,7 @@ async def add_queue(connection: Connection, fields: Mapping[str, Any]) -> UUID:
         *(fields[name] for name in CHANGEABLE),
     )
     if queue_id is None:
-        raise Conflict("a queue of this name exists")
+        raise Conflict("a queue of this name exists", reason="name_taken")
     return queue_id
 
 
@@ -96,13 +96,13 @@ async def change_queue(connection: Connection, queue_id: UUID, changes: Mapping[
     try:
         await connection.execute(_CHANGE, queue_id, *(fields[name] for name in CHANGEABLE))
     except asyncpg.UniqueViolationError:
-        raise Conflict("a queue of this name exists") from None
+        raise Conflict("a queue of this name exists", reason="name_taken") from None
     return await get_queue(connection, queue_id)
 
 
 async def _check_overflow(connection: Connection, queue_id: UUID | None) -> None:
     if queue_id is not None and not await connection.fetchval("SELECT true FROM queue WHERE id = $1", queue_id):
-        raise BadRequest("overflow_queue_id: no such queue")
+        raise BadRequest("overflow_queue_id: no such queue", reason="queue_gone")
 
 
 async def set_members(connection: Connection, queue_id: UUID, agents: Sequence[UUID]) -> QueueItem:
@@ -144,7 +144,7 @@ async def list_rules(pool: Pool) -> list[RuleItem]:
 async def save_rule(connection: Connection, rule_id: UUID | None, fields: Mapping[str, Any]) -> RuleItem:
     """A new one, or all fields of an old one. Raises NotFound, BadRequest."""
     if fields["queue_id"] is None and fields["agent_id"] is None:
-        raise BadRequest("queue_id or agent_id is needed")
+        raise BadRequest("queue_id or agent_id is needed", reason="target_needed")
     for table, field in (
         ("SELECT true FROM queue WHERE id = $1", "queue_id"),
         ("SELECT true FROM agent WHERE id = $1", "agent_id"),

@@ -70,7 +70,7 @@ async def begin_factor(connection: Connection, agent_id: UUID, secret: str) -> N
         secret,
     )
     if done is None:
-        raise Conflict("a second factor is in force: turn it off first")
+        raise Conflict("a second factor is in force: turn it off first", reason="factor_in_force")
 
 
 async def confirm_factor(connection: Connection, agent_id: UUID, step: int, recovery: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ async def confirm_factor(connection: Connection, agent_id: UUID, step: int, reco
         list(recovery),
     )
     if done is None:
-        raise Conflict("this second factor is in force already")
+        raise Conflict("this second factor is in force already", reason="factor_in_force")
 
 
 async def use_step(connection: Connection | Pool, agent_id: UUID, step: int) -> bool:
@@ -116,14 +116,14 @@ async def set_recovery(connection: Connection, agent_id: UUID, recovery: Sequenc
         list(recovery),
     )
     if done is None:
-        raise NotFound("no second factor is in force")
+        raise NotFound("no second factor is in force", reason="factor_missing")
 
 
 async def remove_factor(connection: Connection, agent_id: UUID) -> None:
     """Raises NotFound."""
     done = await connection.fetchval("DELETE FROM second_factor WHERE agent_id = $1 RETURNING true", agent_id)
     if done is None:
-        raise NotFound("no second factor is in force")
+        raise NotFound("no second factor is in force", reason="factor_missing")
 
 
 async def end_sessions_without(connection: Connection, roles: Sequence[str]) -> int:

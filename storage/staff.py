@@ -29,7 +29,7 @@ _slots = asyncio.Semaphore(2)
 async def hash_password(password: str) -> str:
     """Off the loop. Raises BadRequest for a short one."""
     if len(password) < MIN_PASSWORD:
-        raise BadRequest(f"password: at least {MIN_PASSWORD} characters")
+        raise BadRequest(f"password: at least {MIN_PASSWORD} characters", reason="password_short", least=MIN_PASSWORD)
     async with _slots:
         return await asyncio.to_thread(_hasher.hash, password)
 
@@ -107,7 +107,7 @@ async def create_agent(
 ) -> UUID:
     """Without a password he can't sign in. Raises BadRequest, Conflict for a login that is taken."""
     if not login.strip():
-        raise BadRequest("login: empty")
+        raise BadRequest("login: empty", reason="login_empty")
     hashed = await hash_password(password) if password else ""
     agent_id: UUID | None = await connection.fetchval(
         "INSERT INTO agent (login, name, role, password_hash, email, skills, capacity, language)"
@@ -122,7 +122,7 @@ async def create_agent(
         language,
     )
     if agent_id is None:
-        raise Conflict("this login is taken")
+        raise Conflict("this login is taken", reason="login_taken")
     return agent_id
 
 
@@ -143,7 +143,7 @@ async def change_agent(
     old = await get_agent(connection, agent_id)
     weaker = changes.get("active") is False or changes.get("role", old.role) != old.role
     if weaker and old.role == "admin" and old.active and not await connection.fetchval(_LAST_ADMIN, agent_id):
-        raise Conflict("the last administrator can't be taken away")
+        raise Conflict("the last administrator can't be taken away", reason="last_administrator")
     hashed = await hash_password(password) if password else None
     await connection.execute(_CHANGE, agent_id, *(changes.get(name) for name in CHANGEABLE), hashed)
     if password or weaker:
@@ -265,7 +265,7 @@ async def add_absence(connection: Connection, absence: Mapping[str, Any]) -> UUI
         if absence[name] is not None:
             await _must_exist(connection, name, absence[name])
     if absence["deputy_id"] == absence["agent_id"]:
-        raise BadRequest("deputy_id: nobody stands in for himself")
+        raise BadRequest("deputy_id: nobody stands in for himself", reason="own_deputy")
     try:
         absence_id: UUID = await connection.fetchval(
             "INSERT INTO absence (agent_id, from_at, until_at, deputy_id, reason) VALUES ($1, $2, $3, $4, $5)"
@@ -273,7 +273,7 @@ async def add_absence(connection: Connection, absence: Mapping[str, Any]) -> UUI
             *(absence[name] for name in ("agent_id", "from_at", "until_at", "deputy_id", "reason")),
         )
     except asyncpg.CheckViolationError:
-        raise BadRequest("until_at must be after from_at") from None
+        raise BadRequest("until_at must be after from_at", reason="ends_before") from None
     return absence_id
 
 

@@ -225,14 +225,14 @@ async def add_task(connection: Connection, viewer: UUID | None, fields: Mapping[
 async def _check(connection: Connection, new: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
     """`new`: the task as it would be; of people and queues only what changed is asked for. Raises BadRequest."""
     if new["assignee_id"] is None and new["queue_id"] is None:
-        raise BadRequest("assignee_id or queue_id is needed: somebody has to do it")
+        raise BadRequest("assignee_id or queue_id is needed: somebody has to do it", reason="target_needed")
     if new["ends_at"] is not None and (new["due_at"] is None or new["ends_at"] < new["due_at"]):
-        raise BadRequest("ends_at: not before due_at, which it needs")
+        raise BadRequest("ends_at: not before due_at, which it needs", reason="ends_before")
     agent, queue = changed.get("assignee_id"), changed.get("queue_id")
     if agent is not None and not await connection.fetchval("SELECT true FROM agent WHERE id = $1 AND active", agent):
-        raise BadRequest("assignee_id: no such active agent")
+        raise BadRequest("assignee_id: no such active agent", reason="agent_inactive")
     if queue is not None and not await connection.fetchval("SELECT true FROM queue WHERE id = $1", queue):
-        raise BadRequest("queue_id: no such queue")
+        raise BadRequest("queue_id: no such queue", reason="queue_gone")
 
 
 class TaskChange(NamedTuple):
@@ -263,9 +263,9 @@ async def change_task(
     """Sets fields of CHANGEABLE. Raises NotFound, BadRequest; Conflict on another `version` or when it is not open."""
     old = await _lock(connection, viewer, task_id)
     if version is not None and version != old.version:
-        raise Conflict(f"the task was changed meanwhile: its version is {old.version}")
+        raise Conflict(f"the task was changed meanwhile: its version is {old.version}", reason="changed_meanwhile")
     if old.state != "open":
-        raise Conflict(f"the task is {old.state}: open it again first")
+        raise Conflict(f"the task is {old.state}: open it again first", reason="task_closed")
     before = {name: getattr(old, name) for name in CHANGEABLE}
     after = {name: value for name, value in changes.items() if value != before[name]}
     if not after:
@@ -299,7 +299,7 @@ async def set_task_state(
     """
     old = await _lock(connection, viewer, task_id)
     if old.state != state and "open" not in {old.state, state}:
-        raise Conflict(f"the task is {old.state}: open it again first")
+        raise Conflict(f"the task is {old.state}: open it again first", reason="task_closed")
     if old.state == state and (state == "open" or result in {"", old.result}):
         return TaskChange(old, [], {}, {})
     doer = None if state == "open" else old.done_by if old.state == state else by

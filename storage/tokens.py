@@ -198,7 +198,7 @@ async def password_mark(connection: Connection | Pool, agent_id: UUID, *, missin
         return missing
     if row is None:
         raise NotFound("no such agent")
-    raise Conflict("he is not active: make him so first")
+    raise Conflict("he is not active: make him so first", reason="agent_inactive")
 
 
 async def list_tokens(pool: Pool) -> list[TokenItem]:

@@ -115,7 +115,7 @@ async def lock_offered(connection: Connection, viewer: UUID | None, transfer_id:
     await connection.execute("SELECT FROM conversation WHERE id = $1 FOR UPDATE", transfer.conversation_id)
     state = await connection.fetchval(_LOCK, transfer_id)
     if state != "offered":
-        raise Conflict(f"the transfer is {state} already")
+        raise Conflict(f"the transfer is {state} already", reason="transfer_settled")
     return transfer
 
 
@@ -124,12 +124,14 @@ async def offer(
 ) -> TransferItem:
     """Of a conversation the caller holds locked. Raises BadRequest, Conflict when one is on offer."""
     if not await connection.fetchval("SELECT true FROM agent WHERE id = $1 AND active", receiver):
-        raise BadRequest("agent_id: no such active agent")
+        raise BadRequest("agent_id: no such active agent", reason="agent_inactive")
     try:
         async with connection.transaction():
             transfer_id = await connection.fetchval(_OFFER, conversation_id, giver, receiver, reason)
     except asyncpg.UniqueViolationError:
-        raise Conflict("the conversation is on offer to somebody already: withdraw that first") from None
+        raise Conflict(
+            "the conversation is on offer to somebody already: withdraw that first", reason="offered_already"
+        ) from None
     await connection.execute(_LOOK_IN, conversation_id, receiver, OFFERED)
     return await get_transfer(connection, None, transfer_id)
 

@@ -54,7 +54,7 @@ async def authenticate(request: web.Request) -> Actor:
         check_origin(request)
     holder = await holder_of_session(pool, cookie)
     if holder is None:
-        raise Unauthorized("the session has ended")
+        raise Unauthorized("the session has ended", reason="session_over")
     return to_actor(holder, "session")
 
 
@@ -172,9 +172,9 @@ async def redeem_ticket(store: Store, text: str) -> Actor:
     try:
         ticket = msgspec.convert(store.vault.decrypt(text), _Ticket)
     except (Undecipherable, msgspec.ValidationError):
-        raise Unauthorized("this is no ticket") from None
+        raise Unauthorized("this is no ticket", reason="link_over") from None
     if ticket.until < time.time() or ticket.credential not in await still_valid(store.pool, [ticket.credential]):
-        raise Unauthorized("this ticket is over")
+        raise Unauthorized("this ticket is over", reason="link_over")
     if not await use_once(store.pool, "ticket", ticket.nonce):
-        raise Unauthorized("this ticket was used")
+        raise Unauthorized("this ticket was used", reason="link_over")
     return Actor(ticket.kind, ticket.credential, ticket.agent_id, ticket.role, frozenset(ticket.scopes))

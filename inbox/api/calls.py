@@ -171,7 +171,7 @@ def _agent_of(ctx: Ctx, body: Dial) -> UUID:
     """Whose phone rings. Raises Forbidden for somebody else's, BadRequest where nobody is named."""
     own = ctx.actor.agent_id
     if own is not None and body.agent_id not in {None, own}:
-        raise Forbidden("agent_id: nobody makes the phone of another ring")
+        raise Forbidden("agent_id: nobody makes the phone of another ring", reason="phone_of_another")
     found = own or body.agent_id
     if found is None:
         raise BadRequest("agent_id: this token belongs to no agent; say whose phone rings first")

@@ -65,7 +65,7 @@ async def new_identity(ctx: Ctx, contact_id: UUID, body: NewIdentity) -> Contact
             await tell_card(change, "contact.updated", after)
     if taken is not None:
         whose = (taken.name or "a card without a name") if taken.visible else "somebody else's card"
-        raise IdentityTaken(f"this {identity[0]} is on {whose}")
+        raise IdentityTaken(f"this {identity[0]} is on {whose}", reason="address_of_another")
     return after
 
 
@@ -122,7 +122,7 @@ async def new_consent(ctx: Ctx, change: Change, contact_id: UUID, body: NewConse
         raise BadRequest(f"channel_kind: one of {', '.join(IDENTITY_KINDS)}, or empty for all")
     card = await get_contact(change.connection, ctx.viewer, contact_id)
     if card.erased_at is not None:
-        raise Conflict("the card was erased")
+        raise Conflict("the card was erased", reason="card_erased")
     source = {"by": ctx.actor.word} | ({"how": body.how} if body.how else {})
     await add_consent(
         change.connection,

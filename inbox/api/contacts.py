@@ -117,7 +117,7 @@ def normal_identity(identity: NewIdentity, region: str) -> tuple[str, str, str]:
     elif identity.kind == "telegram_username":
         value = normalize_username(identity.value)
     if not value:
-        raise BadRequest(f"identities: not a {identity.kind}")
+        raise BadRequest(f"identities: not a {identity.kind}", reason="address_unreadable")
     return identity.kind, identity.scope if kind.scoped else "", value
 
 
@@ -178,11 +178,11 @@ def _if_match(ctx: Ctx) -> int | None:
 async def _check_links(connection: Connection, fields: dict[str, Any]) -> None:
     owner, company = fields.get("owner_id"), fields.get("company_id")
     if owner is not None and not await connection.fetchval("SELECT true FROM agent WHERE id = $1 AND active", owner):
-        raise BadRequest("owner_id: no such active agent")
+        raise BadRequest("owner_id: no such active agent", reason="agent_inactive")
     if company is not None and not await connection.fetchval(
         "SELECT true FROM contact WHERE id = $1 AND kind = 'company'", company
     ):
-        raise BadRequest("company_id: no such company")
+        raise BadRequest("company_id: no such company", reason="company_gone")
 
 
 async def tell_card(change: Change, type_: str, card: ContactItem, *, former_owner: UUID | None = None) -> None:

@@ -157,7 +157,7 @@ async def assign(ctx: Ctx, change: Change, conversation_id: UUID, body: Assign) 
 async def hand_over(ctx: Ctx, change: Change, conversation_id: UUID, body: Assign) -> ConversationItem:
     """To whom the body says, at once."""
     if body.agent_id is None and body.queue_id is None:
-        raise BadRequest("agent_id or queue_id is needed")
+        raise BadRequest("agent_id or queue_id is needed", reason="target_needed")
     changed = await assign_conversation(
         change.connection,
         ctx.viewer,
@@ -166,6 +166,7 @@ async def hand_over(ctx: Ctx, change: Change, conversation_id: UUID, body: Assig
         queue_id=body.queue_id,
         reason=await _sentence(ctx, change, body),
         by=ctx.actor.agent_id,
+        why=body.reason,
     )
     return await finish(change, changed, "conversation.assigned")
 

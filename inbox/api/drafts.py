@@ -48,7 +48,7 @@ class NewDraft(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def put_draft(ctx: Ctx, change: Change, conversation_id: UUID, body: NewDraft) -> DraftItem:
     agent_id = ctx.actor.person
     if len(msgspec.json.encode(body)) > MAX_BYTES:
-        raise TooBig("a draft takes 64 KB")
+        raise TooBig("a draft takes 64 KB", reason="draft_large")
     await get_conversation(change.connection, ctx.viewer, conversation_id)
     fields = msgspec.to_builtins(body)
     checked = fields.pop("seen_at", None) is not None or body.seen_at is None

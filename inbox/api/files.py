@@ -30,7 +30,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 async def upload(ctx: Ctx) -> web.Response:
     limit = ctx.deps.max_upload
     if (ctx.request.content_length or 0) > limit + CHUNK:
-        raise TooBig(f"the file has more than {limit} bytes")
+        raise TooBig(f"the file has more than {limit} bytes", reason="file_large", most_mb=limit >> 20)
     if ctx.request.content_type == "multipart/form-data":
         kept, name, type_ = await from_multipart(ctx, limit)
     else:
@@ -70,7 +70,7 @@ async def _bare(request: web.Request) -> AsyncIterator[bytes]:
             async with asyncio.timeout(STALL_S):
                 chunk = await request.content.readany()
         except TimeoutError:
-            raise BadRequest("the file stopped coming") from None
+            raise BadRequest("the file stopped coming", reason="file_stopped") from None
         if not chunk:
             return
         yield chunk
@@ -99,10 +99,10 @@ def clean_type(type_: str) -> str:
 async def download(ctx: Ctx, attachment_id: UUID) -> web.StreamResponse:
     file = await find_file(ctx.store.pool, ctx.viewer, attachment_id)
     if file.blob is None:
-        raise Conflict(f"the file is not here: {file.error or file.state}")
+        raise Conflict(f"the file is not here: {file.error or file.state}", reason="file_not_here")
     path = ctx.store.blobs.path(file.blob)
     if not await asyncio.to_thread(path.is_file):
-        raise NotFound("the file is no longer kept")
+        raise NotFound("the file is no longer kept", reason="file_gone")
     name = clean_name(file.name) or str(attachment_id)
     return web.FileResponse(
         path,

@@ -50,7 +50,7 @@ async def in_hand(ctx: Ctx, agent_id: UUID) -> InHand:
 def _check_whose(ctx: Ctx, agent_id: UUID) -> None:
     """Raises Forbidden for an agent and what is another's."""
     if ctx.viewer is not None and ctx.viewer != agent_id:
-        raise Forbidden("only a supervisor hands over the work of others")
+        raise Forbidden("only a supervisor hands over the work of others", reason="supervisors_only")
 
 
 @routes.add("POST", "/agents/{agent_id}/hand-over", "Hand over all that an agent has in hand", scope="write")
@@ -58,9 +58,9 @@ async def hand_over(ctx: Ctx, change: Change, agent_id: UUID, body: HandOver) ->
     """For somebody who falls ill or leaves; one's own work any agent may hand over."""
     _check_whose(ctx, agent_id)
     if (body.to_agent_id is None) == (body.queue_id is None):
-        raise BadRequest("either to_agent_id or queue_id")
+        raise BadRequest("either to_agent_id or queue_id", reason="target_needed")
     if body.to_agent_id == agent_id:
-        raise BadRequest("to_agent_id: he has it already")
+        raise BadRequest("to_agent_id: he has it already", reason="holds_already")
     giver = await get_agent(change.connection, agent_id)
     await _check_target(change, body)
     done = InHand(conversations=0, tasks=0, contacts=0)
@@ -82,11 +82,11 @@ async def _check_target(change: Change, body: HandOver) -> None:
     if body.to_agent_id is not None and not await change.connection.fetchval(
         "SELECT true FROM agent WHERE id = $1 AND active", body.to_agent_id
     ):
-        raise BadRequest("to_agent_id: no such active agent")
+        raise BadRequest("to_agent_id: no such active agent", reason="agent_inactive")
     if body.queue_id is not None and not await change.connection.fetchval(
         "SELECT true FROM queue WHERE id = $1", body.queue_id
     ):
-        raise BadRequest("queue_id: no such queue")
+        raise BadRequest("queue_id: no such queue", reason="queue_gone")
 
 
 def _asked(left: InHand, body: HandOver) -> InHand:

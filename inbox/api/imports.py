@@ -49,7 +49,7 @@ Column = Annotated[str, msgspec.Meta(max_length=120)]
 def _must_be_trusted(ctx: Ctx) -> None:
     """An import finds and changes cards that an agent may not see."""
     if ctx.viewer is not None:
-        raise Forbidden("importing is for supervisors and administrators")
+        raise Forbidden("importing is for supervisors and administrators", reason="supervisors_only")
 
 
 @routes.add(
@@ -65,7 +65,7 @@ async def new_import(ctx: Ctx) -> web.Response:
     _must_be_trusted(ctx)
     limit = min(MAX_FILE, ctx.deps.max_upload)
     if (ctx.request.content_length or 0) > limit + CHUNK:
-        raise TooBig(f"the file has more than {limit} bytes")
+        raise TooBig(f"the file has more than {limit} bytes", reason="file_large", most_mb=limit >> 20)
     if ctx.request.content_type != "multipart/form-data":
         raise BadRequest("bring the file as multipart/form-data")
     blobs = ctx.store.blobs
@@ -141,7 +141,7 @@ async def put_mapping(ctx: Ctx, change: Change, import_id: UUID, body: Mapping) 
     check_mapping(body.mapping, item.columns, await active_fields(change.connection))
     owner = body.options.owner_id
     if owner and not await change.connection.fetchval("SELECT true FROM agent WHERE id = $1 AND active", owner):
-        raise BadRequest("options.owner_id: no such active agent")
+        raise BadRequest("options.owner_id: no such active agent", reason="agent_inactive")
     await set_mapping(change.connection, import_id, body.mapping, msgspec.to_builtins(body.options))
     return await get_import(change.connection, import_id)
 
@@ -226,7 +226,7 @@ async def errors(ctx: Ctx, query: Told, import_id: UUID) -> web.StreamResponse:
     _must_be_trusted(ctx)
     item = await get_import(ctx.store.pool, import_id)
     if not item.refused:
-        raise Conflict("no row was refused")
+        raise Conflict("no row was refused", reason="no_row_refused")
     batches = await read_errors(ctx.store.pool, ctx.store.blobs, import_id)
 
     def lines() -> Iterator[list[str]]:

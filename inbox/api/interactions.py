@@ -45,7 +45,7 @@ async def interactions(ctx: Ctx, query: InteractionQuery) -> Page[InteractionIte
     )
     if query.q is not None:
         if not query.q.strip():
-            raise BadRequest("q: no words")
+            raise BadRequest("q: no words", reason="no_words")
         found = await search_interactions(
             ctx.store.pool, ctx.viewer, query.q, wanted, before=query.key(UUID), limit=query.count + 1
         )

@@ -51,7 +51,7 @@ class Accepted(msgspec.Struct, kw_only=True):
 async def send_message(ctx: Ctx, change: Change, conversation_id: UUID, body: NewMessage) -> Accepted:
     await get_conversation(change.connection, ctx.viewer, conversation_id)
     if body.mentions and body.kind != "note":
-        raise BadRequest("mentions: only a note names colleagues")
+        raise BadRequest("mentions: only a note names colleagues", reason="mention_in_note")
     agent_id = ctx.actor.agent_id
     if agent_id is not None and await drop_draft(change.connection, agent_id, conversation_id, body.kind):
         change.events.append(draft_event(agent_id, conversation_id, None))

@@ -15,11 +15,11 @@ def owner_for(actor: Actor, *, shared: bool) -> UUID | None:
     if not shared:
         return actor.person
     if actor.viewer is not None:
-        raise Forbidden(NO)
+        raise Forbidden(NO, reason="supervisors_only")
     return None
 
 
 def check_owner(actor: Actor, owner: UUID | None) -> None:
     """May he change one that he sees (his own, or a shared one)? Raises Forbidden."""
     if owner is None and actor.viewer is not None:
-        raise Forbidden(NO)
+        raise Forbidden(NO, reason="supervisors_only")

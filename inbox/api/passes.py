@@ -48,14 +48,14 @@ async def read_pass(store: Store, text: str, purpose: Purpose) -> Pass:
     try:
         found = msgspec.convert(store.vault.decrypt(text), Pass)
     except (Undecipherable, msgspec.ValidationError):
-        raise Unauthorized("this is no ticket of ours: sign in again") from None
+        raise Unauthorized("this is no ticket of ours: sign in again", reason="link_over") from None
     over = found.until < time.time() or found.purpose != purpose
     if over or found.mark != await password_mark(store.pool, found.agent_id, missing=""):
-        raise Unauthorized("this ticket is over: sign in again, or ask for a new link")
+        raise Unauthorized("this ticket is over: sign in again, or ask for a new link", reason="link_over")
     return found
 
 
 async def use_pass(store: Store, found: Pass) -> None:
     """Once, over all processes. Raises Unauthorized."""
     if not await use_once(store.pool, "pass", found.nonce):
-        raise Unauthorized("this ticket was used")
+        raise Unauthorized("this ticket was used", reason="link_over")

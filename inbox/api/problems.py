@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from config.errors import BadRequest, Conflict, HubError, NotFound, SendError, TooBig, Unavailable
+from config.errors import BadRequest, Conflict, Fact, HubError, NotFound, SendError, TooBig, Unavailable
 from storage.db import DATABASE_ERRORS
 
 log = structlog.get_logger()
@@ -35,7 +35,9 @@ _PASSING = (
 
 
 class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """`kept` says what became of the data, `do` what helps. `ticket`: for the next step of signing in."""
+    """`kept` says what became of the data, `do` what helps. `reason` and `facts`: which of the code's sentences `detail` is,
+    and what it tells, for those who say it in another language. `ticket`: for the next step of signing in.
+    """
 
     type: str
     title: str
@@ -44,6 +46,8 @@ class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
     code: str
     kept: str
     do: str
+    reason: str = ""
+    facts: dict[str, Fact] = {}
     request_id: str = ""
     ticket: str = ""
 
@@ -75,7 +79,7 @@ class TooManyTries(HubError):
     do = "Wait a little, then try again."
 
     def __init__(self, message: str, *, after_s: int) -> None:
-        super().__init__(message)
+        super().__init__(message, after_s=after_s)
         self.after_s = after_s
 
 
@@ -103,11 +107,13 @@ def classify(error: Exception) -> HubError | None:
     if isinstance(error, HubError):
         found = error
     elif isinstance(error, asyncpg.UniqueViolationError):
-        found = Conflict("something with this name or key exists")
+        found = Conflict("something with this name or key exists", reason="name_taken")
     elif isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        found = BadRequest("a value breaks a rule of the data")
+        found = BadRequest("a value breaks a rule of the data", reason="value_wrong")
     elif isinstance(error, asyncpg.DataError):
-        found = BadRequest("a value can't be stored: a NUL character, half a character, or a number out of range")
+        found = BadRequest(
+            "a value can't be stored: a NUL character, half a character, or a number out of range", reason="value_wrong"
+        )
     elif isinstance(error, _PASSING):
         found = Unavailable("the hub can't reach its database just now")
     return found
@@ -134,6 +140,8 @@ def to_response(error: HubError, request_id: str) -> web.Response:
         code=error.code,
         kept=error.kept,
         do=error.do,
+        reason=error.reason,
+        facts=dict(error.facts),
         request_id=request_id,
         ticket=error.ticket if isinstance(error, SecondFactorNeeded) else "",
     )

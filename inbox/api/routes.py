@@ -186,7 +186,7 @@ def endpoint(route: Route) -> Handler:
             async with asyncio.timeout(WORK_S):
                 return await _work(ctx, route, arguments, raw_body)
         except TimeoutError:
-            raise Unavailable("the answer took too long") from None
+            raise Unavailable("the answer took too long", reason="answer_late") from None
 
     return handle
 
@@ -247,7 +247,7 @@ def query_of(request: web.Request, type_: Any) -> Any:
     try:
         return msgspec.convert(values, type_, strict=False)
     except msgspec.ValidationError as error:
-        raise BadRequest(_told(error)) from None
+        raise _told(error) from None
 
 
 def _clean(name: str, value: str) -> str:
@@ -266,7 +266,7 @@ async def read_body(request: web.Request) -> bytes:
                 if len(data) > MAX_BODY:
                     raise TooBig(f"the body has more than {MAX_BODY} bytes")
     except TimeoutError:
-        raise BadRequest("the body did not come in time") from None
+        raise BadRequest("the body did not come in time", reason="body_late") from None
     return bytes(data)
 
 
@@ -275,13 +275,17 @@ def decode_body(data: bytes, type_: Any) -> Any:
     try:
         return msgspec.json.decode(data or b"{}", type=type_)
     except msgspec.ValidationError as error:
-        raise BadRequest(_told(error)) from None
+        raise _told(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise BadRequest("the body is not JSON") from None
     except RecursionError:
         raise BadRequest("the body is nested too deep") from None
 
 
-def _told(error: msgspec.ValidationError) -> str:
+def _told(error: msgspec.ValidationError) -> BadRequest:
+    """Names the field, by its path."""
     what, _, where = str(error).rpartition(" - at `$")
-    return f"{where.strip('.`')[:100]}: {what}" if what and where.strip(".`") else str(error)[:300]
+    field = where.strip(".`")[:100]
+    if not what or not field:
+        return BadRequest(str(error)[:300])
+    return BadRequest(f"{field}: {what}", reason="field_wrong", field=field)

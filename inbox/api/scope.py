@@ -41,18 +41,18 @@ class Actor:
     def must(self, scope: Scope) -> None:
         """Raises Forbidden."""
         if scope not in self.scopes:
-            raise Forbidden(f"this needs the scope {scope}")
+            raise Forbidden(f"this needs the scope {scope}", reason="scope_missing", scope=scope)
 
     def must_supervise(self) -> None:
         """Raises Forbidden for agents; supervisors, administrators and integrations that stand for nobody may."""
         if self.viewer is not None:
-            raise Forbidden("this is for supervisors")
+            raise Forbidden("this is for supervisors", reason="supervisors_only")
 
     @property
     def person(self) -> UUID:
         """The agent himself. Raises Forbidden for a token of nobody."""
         if self.agent_id is None:
-            raise Forbidden("this is for agents, and the token belongs to none")
+            raise Forbidden("this is for agents, and the token belongs to none", reason="token_of_nobody")
         return self.agent_id
 
 

@@ -80,11 +80,11 @@ async def confirm_enrolment(store: Store, throttle: Throttle, agent_id: UUID, co
     throttle.check(key)
     factor = await get_factor(store.pool, agent_id)
     if factor is None:
-        raise Conflict("nothing to confirm: set up the second factor first")
+        raise Conflict("nothing to confirm: set up the second factor first", reason="factor_missing")
     step = fitting_step(_secret_of(store, factor), plain_code(code), time.time())
     if step is None:
         throttle.failed(key)
-        raise Unauthorized("the code is wrong or too old: is the phone's clock right?")
+        raise Unauthorized("the code is wrong or too old: is the phone's clock right?", reason="code_wrong")
     codes = new_recovery_codes()
     async with store.pool.acquire() as connection, connection.transaction():
         await confirm_factor(connection, agent_id, step, [recovery_digest(code) for code in codes])
@@ -106,7 +106,7 @@ async def spend_code(store: Store, throttle: Throttle, agent_id: UUID, code: str
     throttle.check(*keys)
     if not await _is_spent(store, agent_id, code):
         throttle.failed(*keys)
-        raise Unauthorized("the code is wrong, too old, or was used before")
+        raise Unauthorized("the code is wrong, too old, or was used before", reason="code_wrong")
     throttle.forget(keys[0])
 
 
@@ -126,7 +126,8 @@ def _secret_of(store: Store, factor: Factor) -> str:
         return str(store.vault.decrypt(factor.secret))
     except Undecipherable:
         raise Conflict(
-            "the second factor can't be read with the keys there are: an administrator can reset it"
+            "the second factor can't be read with the keys there are: an administrator can reset it",
+            reason="factor_unreadable",
         ) from None
 
 
@@ -137,7 +138,7 @@ async def check_password(ctx: Ctx, password: str) -> UUID:
     throttle.check(key)
     if not await password_fits(await password_of(ctx.store.pool, agent_id), password):
         throttle.failed(key)
-        raise Forbidden("the password is wrong")
+        raise Forbidden("the password is wrong", reason="password_wrong")
     throttle.forget(key)
     return agent_id
 
@@ -153,7 +154,7 @@ async def confirm(ctx: Ctx, body: CodeOnly) -> RecoveryCodes:
     try:
         return await confirm_enrolment(ctx.store, ctx.request.app[THROTTLE], ctx.actor.person, body.code)
     except Unauthorized as error:
-        raise BadRequest(f"code: {error}") from None
+        raise BadRequest(f"code: {error}", reason="code_wrong") from None
 
 
 @routes.add("POST", "/me/second-factor/recovery", "New recovery codes; the old ones are void", scope="write")
@@ -170,7 +171,10 @@ async def new_recovery(ctx: Ctx, body: PasswordOnly) -> RecoveryCodes:
 async def turn_off(ctx: Ctx, body: PasswordOnly) -> None:
     agent_id = await check_password(ctx, body.password)
     if (await standing_of(ctx.store.pool, agent_id)).required:
-        raise Conflict("your role asks for a second factor; an administrator can reset it for a new phone")
+        raise Conflict(
+            "your role asks for a second factor; an administrator can reset it for a new phone",
+            reason="factor_required",
+        )
     async with ctx.change() as change:
         await remove_factor(change.connection, agent_id)
         await change.note("second_factor.removed", ("agent", agent_id), {"second_factor": "on"}, {})

@@ -55,7 +55,7 @@ async def sign_in(request: web.Request) -> web.Response:
     agent_id, hashed = await credentials(store.pool, given.login)
     if not await password_fits(hashed, given.password) or agent_id is None:
         throttle.failed(*keys)
-        raise Unauthorized("the login or the password is wrong")
+        raise Unauthorized("the login or the password is wrong", reason="login_wrong")
     throttle.forget(keys[0])
     await _ask_for_more(store, agent_id)
     return to_cookie(request, *await open_session(request, agent_id))

@@ -188,7 +188,7 @@ class NewAbsence(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def new_absence(ctx: Ctx, change: Change, body: NewAbsence) -> AbsenceItem:
     agent_id = body.agent_id or ctx.actor.person
     if ctx.viewer is not None and agent_id != ctx.viewer:
-        raise Forbidden("only a supervisor enters the absence of others")
+        raise Forbidden("only a supervisor enters the absence of others", reason="supervisors_only")
     fields = {name: getattr(body, name) for name in body.__struct_fields__} | {"agent_id": agent_id}
     absence_id = await add_absence(change.connection, fields)
     change.wake.update({Topic.STAFF, Topic.QUEUE})

@@ -97,7 +97,7 @@ class CalendarQuery(Walk, kw_only=True):
 async def calendar(ctx: Ctx, query: CalendarQuery) -> Page[TaskItem]:
     agent_id = query.agent or ctx.actor.person
     if ctx.viewer is not None and agent_id != ctx.viewer:
-        raise Forbidden("only a supervisor sees the calendar of others")
+        raise Forbidden("only a supervisor sees the calendar of others", reason="supervisors_only")
     if not timedelta(0) < query.to - query.from_ <= MAX_SPAN:
         raise BadRequest(f"to: later than from, by at most {MAX_SPAN.days} days")
     after = query.key(tuple[Aware, UUID])

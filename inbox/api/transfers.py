@@ -74,9 +74,9 @@ async def transfer(ctx: Ctx, change: Change, conversation_id: UUID, body: NewTra
     """It stays where it is until he accepts; he sees it from now on."""
     item = await lock_conversation(change.connection, ctx.viewer, conversation_id)
     if item.status == "resolved":
-        raise Conflict("the conversation is resolved: open it first")
+        raise Conflict("the conversation is resolved: open it first", reason="conversation_resolved")
     if item.assignee_id == body.agent_id:
-        raise BadRequest("agent_id: he holds it already")
+        raise BadRequest("agent_id: he holds it already", reason="holds_already")
     heard = await audience_of(change.connection, conversation_id)
     given = await offer(
         change.connection, conversation_id, giver=ctx.actor.agent_id, receiver=body.agent_id, reason=body.reason
@@ -125,7 +125,9 @@ async def withdraw(ctx: Ctx, change: Change, transfer_id: UUID) -> TransferItem:
     if ctx.viewer is not None and ctx.viewer != given.from_agent_id:
         holder = (await get_conversation(change.connection, ctx.viewer, given.conversation_id)).assignee_id
         if holder != ctx.viewer:
-            raise Forbidden("only who offered it, who holds it, or a supervisor withdraws it")
+            raise Forbidden(
+                "only who offered it, who holds it, or a supervisor withdraws it", reason="transfer_of_others"
+            )
     return await _end(change, given, "withdrawn", "")
 
 
@@ -133,7 +135,7 @@ async def _asked(ctx: Ctx, change: Change, transfer_id: UUID) -> TransferItem:
     """The offer, held. The one who is asked answers; a supervisor may for him."""
     given = await lock_offered(change.connection, ctx.viewer, transfer_id)
     if ctx.viewer is not None and ctx.viewer != given.to_agent_id:
-        raise Forbidden("only who is asked answers")
+        raise Forbidden("only who is asked answers", reason="transfer_of_others")
     return given
 
 

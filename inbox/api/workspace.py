@@ -95,7 +95,7 @@ async def _set_policy(ctx: Ctx, change: Change, roles: list[str]) -> None:
     actor = ctx.actor
     own = actor.role in roles and actor.agent_id is not None
     if own and actor.agent_id is not None and not (await standing_of(change.connection, actor.agent_id)).enabled:
-        raise Conflict("set up your own second factor first: your role is among those named")
+        raise Conflict("set up your own second factor first: your role is among those named", reason="own_factor_first")
     await merge_setting(change.connection, POLICY, {"second_factor_roles": roles})
     await end_sessions_without(change.connection, roles)
     change.wake.add(Topic.STAFF)

@@ -116,7 +116,7 @@ async def find_destination(
 async def _identity(connection: Connection, source: Row, identity_id: UUID | None) -> Row:
     wanted = identity_id or source["identity_id"]
     if wanted is None:
-        raise BadRequest("identity: this conversation has no address; name one of the client's")
+        raise BadRequest("identity: this conversation has no address; name one of the client's", reason="no_address")
     return await identity_of(connection, source["card_id"], wanted)
 
 
@@ -124,9 +124,12 @@ async def identity_of(connection: Connection, card_id: UUID | None, identity_id:
     """An address of that card that may be written to. Raises BadRequest, Conflict."""
     identity = await connection.fetchrow(_IDENTITY, identity_id)
     if identity is None or identity["card_id"] is None or identity["card_id"] != card_id:
-        raise BadRequest("identity: not an address of this client")
+        raise BadRequest("identity: not an address of this client", reason="address_gone")
     if identity["blocked_at"] is not None:
-        raise Conflict("this address is on the stop list: the client refuses messages, or nothing can be delivered")
+        raise Conflict(
+            "this address is on the stop list: the client refuses messages, or nothing can be delivered",
+            reason="stop_list",
+        )
     return identity
 
 
@@ -152,10 +155,14 @@ async def thread_of(connection: Connection, identity: Row, channel_id: UUID | No
     ]
     if len(able) != 1 or identity["scope"]:
         many = "several channels can" if able else "no channel can" if channel_id is None else "this channel can't"
-        raise Conflict(f"{many} reach this address, and none of them knows the client yet")
+        raise Conflict(f"{many} reach this address, and none of them knows the client yet", reason="no_way_there")
     thread = Thread(able[0][0], identity["value"], able[0][1], known=False)
     if not thread.connector.capabilities.cold:
-        raise Conflict(f"{thread.connector.title} lets us write only to people who wrote first")
+        raise Conflict(
+            f"{thread.connector.title} lets us write only to people who wrote first",
+            reason="not_first",
+            provider=thread.connector.title,
+        )
     return thread
 
 
@@ -177,7 +184,7 @@ async def _conversation(connection: Connection, source: Row, identity: Row, thre
             found = await _opened(connection, source, identity, thread, now)
         if found is not None:
             return found
-    raise Conflict("the conversation changes too quickly; try again")
+    raise Conflict("the conversation changes too quickly; try again", reason="changed_meanwhile")
 
 
 async def _reopened(connection: Connection, conversation_id: UUID) -> Row | None:

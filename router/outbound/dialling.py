@@ -146,7 +146,7 @@ async def queue_call(connection: Connection, vault: Vault, call: NewCall, now: d
     """
     name = await connection.fetchval(_AGENT, call.agent_id)
     if name is None:
-        raise BadRequest("agent_id: no such active agent")
+        raise BadRequest("agent_id: no such active agent", reason="agent_inactive")
     line = await _line(connection, vault, call)
     callee = await _callee(connection, call, line)
     outbound_id: UUID = await connection.fetchval("SELECT uuidv7()")
@@ -195,16 +195,23 @@ async def _line(connection: Connection, vault: Vault, call: NewCall) -> _Line:
         raise NotFound("no such channel")
     able = [row for row in rows if _can_call(row["connector"])]
     if not able:
-        raise Conflict("this channel can't place calls" if call.channel_id else "no channel of this hub places calls")
+        raise Conflict(
+            "this channel can't place calls" if call.channel_id else "no channel of this hub places calls",
+            reason="no_calls_from_here",
+        )
     active = [row for row in able if row["state"] == "active"]
     if not active:
-        raise Conflict("the PBX channel is out of service: see its card")
+        raise Conflict("the PBX channel is out of service: see its card", reason="pbx_down")
     own = [row for row in active if row["extension"]]
     if not own:
         where = active[0]["name"] if len(active) == 1 else "any PBX"
-        raise NoExtension(f"the agent has no extension at {where}: there is no phone to ring first")
+        raise NoExtension(
+            f"the agent has no extension at {where}: there is no phone to ring first",
+            reason="no_extension",
+            where=str(where),
+        )
     if len(own) > 1:
-        raise BadRequest("channel_id: the agent has a phone at several PBXs; name one")
+        raise BadRequest("channel_id: the agent has a phone at several PBXs; name one", reason="several_phones")
     row = own[0]
     settings = check_settings(registry.get(row["connector"]), vault.decrypt(row["settings"]))
     return _Line(row["id"], row["extension"], settings.region)
@@ -229,7 +236,10 @@ async def _callee(connection: Connection, call: NewCall, line: _Line) -> asyncpg
     else:
         found = _only(await connection.fetch(_PHONES, call.contact_id))
     if found["blocked_at"] is not None:
-        raise Conflict("this number is on the stop list: the client wants no calls, or nobody can be reached by it")
+        raise Conflict(
+            "this number is on the stop list: the client wants no calls, or nobody can be reached by it",
+            reason="stop_list",
+        )
     return found
 
 
@@ -238,35 +248,35 @@ async def _by_identity(connection: Connection, identity_id: UUID) -> asyncpg.Rec
     if found is None or found["card_id"] is None:
         raise NotFound("no such address")
     if found["kind"] != "phone":
-        raise BadRequest("identity: not a phone number")
+        raise BadRequest("identity: not a phone number", reason="not_a_phone")
     return found
 
 
 def _only(phones: Sequence[asyncpg.Record]) -> asyncpg.Record:
     usable = [row for row in phones if row["blocked_at"] is None] or phones
     if not usable:
-        raise BadRequest("contact_id: this client has no phone number")
+        raise BadRequest("contact_id: this client has no phone number", reason="no_phone")
     if len(usable) > 1:
-        raise BadRequest("identity: this client has several phone numbers; name one")
+        raise BadRequest("identity: this client has several phone numbers; name one", reason="several_numbers")
     return usable[0]
 
 
 async def _by_number(connection: Connection, number: str, region: str) -> asyncpg.Record:
     phone = parse_phone(number, region)
     if phone is None:
-        raise BadRequest("number: not a phone number that can be called from here")
+        raise BadRequest("number: not a phone number that can be called from here", reason="not_a_phone")
     for _ in range(3):  # each round loses only against a transaction that entered the number, found in the next
         found = await connection.fetchrow(_BY_NUMBER, phone.e164)
         if found is not None and found["card_id"] is not None:
             return found
         if found is not None:
-            raise Conflict("this number belonged to a client whose data were erased")
+            raise Conflict("this number belonged to a client whose data were erased", reason="number_erased")
         try:
             async with connection.transaction():
                 await add_contact(connection, _NEW_CARD, [("phone", "", phone.e164)])
         except Conflict:
             continue
-    raise Conflict("this number changes hands too quickly; try again")
+    raise Conflict("this number changes hands too quickly; try again", reason="changed_meanwhile")
 
 
 # ---------------------------------------------------------------- rows

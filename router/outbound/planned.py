@@ -62,7 +62,11 @@ async def change_planned(
     if row is None:
         raise NotFound("no such message")
     if row["state"] != "queued" or row["attempts"]:
-        raise Conflict(f"the message is {row['state']} and can't be changed any more")
+        raise Conflict(
+            f"the message is {row['state']} and can't be changed any more",
+            reason="message_gone",
+            state=str(row["state"]),
+        )
     old = thaw(row["message"])
     new = msgspec.structs.replace(
         old, text=old.text if text is None else text, due_at=old.due_at if send_at is None else max(now, send_at)
@@ -79,20 +83,25 @@ async def change_planned(
 async def _check(connection: Connection, row: asyncpg.Record, new: Frozen, now: datetime) -> None:
     place = await connection.fetchrow(_PLACE, row["id"])
     if place is None:
-        raise Conflict("the channel of this message is gone: cancel it")
+        raise Conflict("the channel of this message is gone: cancel it", reason="channel_gone")
     connector = registry.get(place["connector"])
     able: Capabilities = connector.capabilities
     check_text(new.text)
     if not new.text.strip() and not new.files:
-        raise BadRequest("text: neither text nor attachments")
+        raise BadRequest("text: neither text nor attachments", reason="message_empty")
     if len(new.text) > able.max_text:
-        raise BadRequest(f"text: {len(new.text)} characters, this channel takes {able.max_text}")
+        raise BadRequest(
+            f"text: {len(new.text)} characters, this channel takes {able.max_text}",
+            reason="text_long",
+            length=len(new.text),
+            most=able.max_text,
+        )
     if able.templates and new.meta.get("template"):
         return
     conversation = await connection.fetchrow(_CONVERSATION, row["conversation_id"])
     identity = await connection.fetchrow(_IDENTITY, row["identity_id"])
     if conversation is None or identity is None:
-        raise Conflict("the client's address is gone: cancel the message")
+        raise Conflict("the client's address is gone: cancel the message", reason="address_gone")
     check_window(Destination(conversation, identity, connector, place["last_in_at"]), able, new.due_at, now)
 
 

@@ -167,16 +167,26 @@ async def _mention(
 
 def _check(reply: NewReply, files: Sequence[asyncpg.Record], able: Capabilities) -> None:
     if not reply.text.strip() and not files and not _has_template(reply, able):
-        raise BadRequest("text: neither text nor attachments")
+        raise BadRequest("text: neither text nor attachments", reason="message_empty")
     if reply.text and not able.text:
-        raise BadRequest("text: this channel takes no text")
+        raise BadRequest("text: this channel takes no text", reason="channel_no_text")
     if len(reply.text) > able.max_text:
-        raise BadRequest(f"text: {len(reply.text)} characters, this channel takes {able.max_text}")
+        raise BadRequest(
+            f"text: {len(reply.text)} characters, this channel takes {able.max_text}",
+            reason="text_long",
+            length=len(reply.text),
+            most=able.max_text,
+        )
     if files and not able.attachments:
-        raise BadRequest("attachments: this channel takes no files")
+        raise BadRequest("attachments: this channel takes no files", reason="channel_no_files")
     for file in files:
         if able.max_file and (file["size"] or 0) > able.max_file:
-            raise BadRequest(f"attachments: {file['name']} is larger than the {able.max_file} bytes this channel takes")
+            raise BadRequest(
+                f"attachments: {file['name']} is larger than the {able.max_file} bytes this channel takes",
+                reason="file_large",
+                name=str(file["name"]),
+                most_mb=able.max_file >> 20,
+            )
 
 
 def _has_template(reply: NewReply, able: Capabilities) -> bool:
@@ -198,11 +208,13 @@ async def _files(connection: Connection, reply: NewReply) -> list[asyncpg.Record
     if not wanted:
         return []
     if len(wanted) > FILES_MAX:
-        raise BadRequest(f"attachments: more than {FILES_MAX}")
+        raise BadRequest(f"attachments: more than {FILES_MAX}", reason="files_many", most=FILES_MAX)
     found = {row["id"]: row for row in await connection.fetch(_FILES, wanted, reply.agent_id)}
     missing = [str(one) for one in wanted if one not in found]
     if missing:
-        raise BadRequest(f"attachments: {missing[0]} is not an uploaded file of yours that is still unused")
+        raise BadRequest(
+            f"attachments: {missing[0]} is not an uploaded file of yours that is still unused", reason="file_used"
+        )
     return [found[one] for one in wanted]
 
 
@@ -243,7 +255,7 @@ async def _quoted(connection: Connection, reply: NewReply, conversation_id: UUID
         return ""
     found = await connection.fetchval(_QUOTED, reply.reply_to, [conversation_id, reply.conversation_id])
     if found is None:
-        raise BadRequest("reply_to: not an interaction of this conversation")
+        raise BadRequest("reply_to: not an interaction of this conversation", reason="quoted_elsewhere")
     return str(found)
 
 
@@ -365,7 +377,7 @@ async def _locked(connection: Connection, outbound_id: UUID, states: set[str], o
     if row is None:
         raise NotFound("no such message")
     if row["state"] not in states:
-        raise Conflict(f"the message is {row['state']} and {otherwise}")
+        raise Conflict(f"the message is {row['state']} and {otherwise}", reason="message_gone", state=str(row["state"]))
     return row
 
 

@@ -74,11 +74,11 @@ def clean(text: str) -> str:
 def check_text(text: str) -> None:
     """Raises BadRequest for what no text column takes."""
     if "\0" in text:
-        raise BadRequest("text: holds a NUL character")
+        raise BadRequest("text: holds a NUL character", reason="text_broken")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise BadRequest("text: holds half of a surrogate pair") from None
+        raise BadRequest("text: holds half of a surrogate pair", reason="text_broken") from None
 
 
 class FrozenFile(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@ import { createPinia } from "pinia"
 import { createApp } from "vue"
 import icons from "virtual:icons"
 import App from "./App.vue"
-import { onSignedOut } from "./api/client"
+import { onSignedOut, tellProblems } from "./api/client"
 import { i18n } from "./i18n"
+import { inWords } from "./lib/problems"
 import "./lib/theme"
 import { router } from "./router"
 import { useSession } from "./stores/session"
@@ -22,6 +23,8 @@ app.use(i18n)
 app.use(router)
 app.use(ui)
 
+const { t, te, locale } = i18n.global
+tellProblems((problem) => inWords(problem, { language: locale.value, has: (key) => te(key), say: (key, facts) => t(key, facts ?? {}) }))
 onSignedOut(() => {
   useSession().forget()
   const to = router.currentRoute.value

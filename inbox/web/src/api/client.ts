@@ -1,4 +1,5 @@
 /** The API as typed calls: paths, parameters, bodies and answers are those of our OpenAPI document. */
+import type { Problem, Said } from "@/lib/problems"
 import type { paths } from "./schema"
 
 type Method = "get" | "post" | "put" | "patch" | "delete"
@@ -35,6 +36,9 @@ export class ApiError extends Error {
     readonly afterS = 0,
     /** For the next step of signing in. */
     readonly ticket = "",
+    /** Which of the code's sentences it is, and what it tells. */
+    readonly reason = "",
+    readonly facts: Readonly<Record<string, string | number>> = {},
   ) {
     super(message)
     this.name = "ApiError"
@@ -45,6 +49,12 @@ let signedOut: () => void = () => undefined
 /** What happens when the session has ended. */
 export function onSignedOut(then: () => void): void {
   signedOut = then
+}
+
+let worded = (problem: Problem): Said => ({ message: problem.detail, kept: problem.kept, todo: problem.do })
+/** How refusals are told in the reader's language. */
+export function tellProblems(how: (problem: Problem) => Said): void {
+  worded = how
 }
 
 export function toUrl(path: string, inPath: Record<string, unknown> = {}, query: Record<string, unknown> = {}): string {
@@ -58,7 +68,16 @@ async function toError(response: Response): Promise<ApiError> {
   const problem: Record<string, unknown> = response.headers.get("Content-Type")?.includes("json") ? await response.json().catch(() => ({})) : {}
   const word = (name: string): string => (typeof problem[name] === "string" ? (problem[name] as string) : "")
   const after = Number(response.headers.get("Retry-After") ?? 0)
-  return new ApiError(word("detail") || response.statusText, response.status, word("code") || "unknown", word("kept"), word("do"), word("request_id"), after, word("ticket"))
+  const facts = typeof problem.facts === "object" && problem.facts !== null ? (problem.facts as Problem["facts"]) : {}
+  const code = word("code") || (response.status >= 500 ? "unavailable" : "unknown")
+  const said = worded({ status: response.status, code, detail: word("detail") || response.statusText, kept: word("kept"), do: word("do"), reason: word("reason"), facts })
+  return new ApiError(said.message, response.status, code, said.kept, said.todo, word("request_id"), after, word("ticket"), word("reason"), facts)
+}
+
+/** The hub was not reached. */
+function noAnswer(): ApiError {
+  const said = worded({ status: 0, code: "unreachable", detail: "the hub was not reached", kept: "", do: "", reason: "", facts: {} })
+  return new ApiError(said.message, 0, "unreachable", said.kept, said.todo)
 }
 
 async function once(method: Method, url: string, body: unknown, key: string | undefined, signal?: AbortSignal): Promise<Response> {
@@ -76,7 +95,7 @@ async function once(method: Method, url: string, body: unknown, key: string | un
     })
   } catch (error) {
     if (signal?.aborted) throw error
-    throw new ApiError("the hub was not reached", 0, "unreachable")
+    throw noAnswer()
   }
 }
 

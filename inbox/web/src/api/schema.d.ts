@@ -3237,7 +3237,8 @@ export interface components {
         /**
          * HistoryItem
          * @description `what`: assigned, or offered, accepted, returned, withdrawn of a transfer. `agent_id`: to whom, `by`: by whom; a
-         *         machine where absent. `reason`: a sentence, or what the colleague wrote.
+         *         machine where absent. `reason`: a sentence, or what the colleague wrote; `facts`: what it was decided on, for those who
+         *         say it in another language (router/sentences.py; `why`: what a colleague wrote as he handed it over).
          */
         HistoryItem: {
             /** @default null */
@@ -3249,6 +3250,8 @@ export interface components {
             by?: string | null;
             /** @default  */
             by_name?: string;
+            /** @default {} */
+            facts?: Record<string, never>;
             /** @default null */
             queue_id?: string | null;
             /** @default  */
@@ -4349,13 +4352,20 @@ export interface components {
         };
         /**
          * Problem
-         * @description `kept` says what became of the data, `do` what helps. `ticket`: for the next step of signing in.
+         * @description `kept` says what became of the data, `do` what helps. `reason` and `facts`: which of the code's sentences `detail` is,
+         *         and what it tells, for those who say it in another language. `ticket`: for the next step of signing in.
          */
         Problem: {
             code: string;
             detail: string;
             do: string;
+            /** @default {} */
+            facts?: {
+                [key: string]: string | number;
+            };
             kept: string;
+            /** @default  */
+            reason?: string;
             /** @default  */
             request_id?: string;
             status: number;

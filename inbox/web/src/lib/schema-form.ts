@@ -14,6 +14,11 @@ export function grouped(schema: SettingsSchema): { main: string[]; further: stri
   return { main: names.filter((name) => !isFurther(name)), further: names.filter(isFurther) }
 }
 
+/** Whether the provider has to be told our address: not where we fetch ourselves. */
+export function takesHook(connector: { fetches: boolean; attaches: boolean }, kept: Record<string, unknown> | null): boolean {
+  return !connector.fetches || (connector.attaches && kept?.mode !== "polling")
+}
+
 /** Secrets start empty: what is set is never shown, and an empty field leaves it as it is. */
 export function filled(schema: SettingsSchema, kept: Record<string, unknown> = {}): FormValues {
   return Object.fromEntries(Object.entries(schema.properties).map(([name, one]) => {

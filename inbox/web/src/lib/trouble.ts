@@ -9,10 +9,9 @@ export function useTrouble() {
 
   function show(error: unknown): void {
     if (!(error instanceof ApiError)) throw error
-    const unreachable = error.status === 0
     toast.add({
-      title: unreachable ? t("app.unreachable") : error.message,
-      description: unreachable ? t("app.try_again") : [error.kept, error.todo].filter(Boolean).join(" "),
+      title: error.message,
+      description: [error.kept, error.todo, error.code === "internal" && error.requestId ? t("problems.request", { id: error.requestId }) : ""].filter(Boolean).join(" "),
       color: "error",
       icon: "i-lucide-circle-alert",
     })
