@@ -46,6 +46,7 @@ export function useComposer(row: () => Conversation) {
     const to = note || own.value || !way.value ? { identity_id: null, channel_id: null } : { identity_id: way.value.identity_id, channel_id: way.value.channel_id }
     const copy: Draft = { ...now, ...to, files: now.files.map((file) => ({ ...file })), reply_to: way.value?.able.reply_to && own.value ? now.reply_to : null }
     const mentions = note ? mentionsIn(now.text, [...agents.rows.values()]) : []
+    uploads.sweep(conversation)
     await drafts.clear(conversation, now.kind)
     store.send(conversation, copy, { mentions, meta, send_at, hold_s: !note && habits.undo && !send_at ? UNDO_S : 0 })
     return true

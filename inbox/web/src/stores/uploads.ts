@@ -7,7 +7,7 @@ import { useDrafts } from "./drafts"
 
 /** `share`: how much is there, from 0 to 1; `problem`: a word why not, its retry is worth while where `again`. */
 export interface Upload { key: string; conversation: string; name: string; type: string; size: number; share: number; problem: string; again: boolean }
-type Parts = { file: File; stop: AbortController }
+interface Parts { file: File; stop: AbortController; place: number }
 
 /** Files on their way up; those that are there belong to the draft. */
 export const useUploads = defineStore("uploads", () => {
@@ -15,6 +15,9 @@ export const useUploads = defineStore("uploads", () => {
   /** Pictures that this page itself uploaded, to be seen without asking for them. */
   const previews = reactive(new Map<string, string>())
   const parts = new Map<string, Parts>()
+  /** As they were picked, whichever is there first. */
+  const places = new Map<string, number>()
+  let last = 0
   const drafts = useDrafts()
 
   const of = (conversation: string): Upload[] => [...rows.values()].filter((one) => one.conversation === conversation)
@@ -26,7 +29,7 @@ export const useUploads = defineStore("uploads", () => {
       const problem = fileObstacle(file, count, able)
       const one: Upload = { key: newKey(), conversation, name: file.name || "image.png", type: file.type, size: file.size, share: 0, problem, again: false }
       rows.set(one.key, one)
-      parts.set(one.key, { file, stop: new AbortController() })
+      parts.set(one.key, { file, stop: new AbortController(), place: ++last })
       if (!problem) void start(one.key)
     }
   }
@@ -39,7 +42,9 @@ export const useUploads = defineStore("uploads", () => {
       if (part.file.type.startsWith("image/")) previews.set(done.id, URL.createObjectURL(part.file))
       forget(key)
       const { draft } = drafts.of(one.conversation)
-      drafts.change(one.conversation, { files: [...draft.files, done] })
+      places.set(done.id, part.place)
+      const placeOf = (id: string): number => places.get(id) ?? 0
+      drafts.change(one.conversation, { files: [...draft.files, done].sort((a, b) => placeOf(a.id) - placeOf(b.id)) })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       const kept = rows.get(key)
@@ -54,11 +59,13 @@ export const useUploads = defineStore("uploads", () => {
     parts.get(key)?.stop.abort()
     forget(key)
   }
+  /** Those that could not be taken are forgotten with the message they were meant for. */
+  const sweep = (conversation: string): void => of(conversation).forEach((one) => one.problem && forget(one.key))
   function detach(conversation: string, id: string): void {
     const preview = previews.get(id)
     if (preview) URL.revokeObjectURL(preview)
     previews.delete(id)
     drafts.change(conversation, { files: drafts.of(conversation).draft.files.filter((file) => file.id !== id) })
   }
-  return { rows, previews, of, going, add, start, remove, detach }
+  return { rows, previews, of, going, add, start, remove, detach, sweep }
 })
