@@ -14,6 +14,12 @@ export function mergeConversation(known: Conversation | undefined, given: Conver
   return { ...known, assignee_id: undefined, queue_id: undefined, frt_due_at: undefined, assignment_reason: "", ...given }
 }
 
+/** A frame of a batch tells less than a list: who and which channel is then what is known, or at least how he is called. */
+export function whole(known: Conversation | undefined, given: Conversation): Conversation {
+  if (given.contact && given.channel) return given
+  return { ...given, contact: given.contact ?? { ...known?.contact, id: given.contact_id, name: given.contact_name }, channel: given.channel ?? known?.channel ?? { id: given.channel_id } }
+}
+
 // Ranks of the ways a message may go; failed and in doubt end it from wherever it was.
 const RANK: Record<string, number> = { queued: 1, claimed: 2, sending: 3, sent: 4, delivered: 5, read: 6 }
 

@@ -2,7 +2,7 @@ import { defineStore } from "pinia"
 import { computed, reactive, shallowReactive, shallowRef, type ShallowRef } from "vue"
 import { ApiError, call } from "@/api/client"
 import type { Conversation, Frame } from "@/api/types"
-import { mergeConversation } from "@/lib/patch"
+import { mergeConversation, whole } from "@/lib/patch"
 import { SortedRows } from "@/lib/sorted"
 import { FILTERS_OF, keyOf, matches, orderOf, tidy, type Filters, type Sort } from "@/lib/views"
 import { listen, onReset } from "@/live/socket"
@@ -10,6 +10,8 @@ import { useSession } from "./session"
 
 const PAGE = 200
 const LISTS = 8
+const FEW = 8
+const GATHER_MS = 800
 /** What one looks at: of all the conversations known here those that belong there, in order, read page by page. */
 export interface LiveList {
   filters: Filters
@@ -45,7 +47,21 @@ export const useConversations = defineStore("conversations", () => {
     place(row)
   }
   function keep(row: Conversation): void {
-    set(mergeConversation(rows.get(row.id), row))
+    const known = rows.get(row.id)
+    if (!known && !row.contact) complete(row.id)
+    set(mergeConversation(known, whole(known, row)))
+  }
+  const partial = new Set<string>()
+  /** New ones come with little: the rest is asked for once the burst is over, one by one or as a page. */
+  function complete(id: string): void {
+    if (!partial.size) setTimeout(() => {
+      const ids = [...partial]
+      partial.clear()
+      const list = [...lists.values()].at(-1)
+      if (ids.length <= FEW) ids.forEach((one) => void fetchOne(one))
+      else if (list) void again(list)
+    }, GATHER_MS)
+    partial.add(id)
   }
   function forget(id: string): void {
     rows.delete(id)
