@@ -50,7 +50,7 @@ def key_pattern() -> re.Pattern[str]:
 
 
 RAW_KEY = key_pattern()
-LATIN = re.compile(r"(?<![\w@./:+_-])[A-Za-z][A-Za-z]{2,}(?![\w@/_-]|\.\w)")
+LATIN = re.compile(r"(?<![\w@./:+_={-])[A-Za-z][A-Za-z]{2,}(?![\w@/_}-]|\.\w|://)")
 CYRILLIC = re.compile(r"[а-яё]+", re.IGNORECASE)
 NAMES = frozenset(
     [
@@ -112,7 +112,7 @@ NAMES = frozenset(
     ]
 )
 """Words that stay as they are in Russian: names, abbreviations, keys of the keyboard."""
-OWN = frozenset("РУ Русский Входящие Обед Перерыв Обучение".split())
+OWN = frozenset(("РУ", "Русский", "Входящие", "Обед", "Перерыв", "Обучение"))
 """Russian in English: the switch of the language, and what a new hub calls its first queue and the reasons for a pause."""
 
 
@@ -128,7 +128,7 @@ class Bakery:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bakery() -> AsyncIterator[Bakery]:
     async with running(DEMO="1") as hub, browser() as chromium, AsyncExitStack() as stack:
-        token = await hub.last_line("token", "create", "--name", "test", "--scope", "all")
+        token = await hub.last_line("token", "create", "--name", "Проверка", "--scope", "all")
         http = await stack.enter_async_context(aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}))
         desks = {}
         for role in ROLES:

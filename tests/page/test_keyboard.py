@@ -22,7 +22,7 @@ FOCUS = """
 
 
 async def focus_is_seen(page: Page) -> None:
-    """Where the keyboard is can be seen. Past the last stop it is in the browser's own bar."""
+    """Where the keyboard is can be seen; past the last stop it is in the browser's own bar."""
     assert await page.evaluate(FOCUS) == ""
 
 
