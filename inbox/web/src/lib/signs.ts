@@ -1,5 +1,5 @@
 import { useI18n } from "vue-i18n"
-import { draftOf } from "@/lib/drafts"
+import { useDrafts } from "@/stores/drafts"
 import { useCopresence } from "@/stores/copresence"
 import { useAgents } from "@/stores/directory"
 import { useTransfers } from "@/stores/transfers"
@@ -10,6 +10,7 @@ export function useSigns() {
   const copresence = useCopresence()
   const transfers = useTransfers()
   const agents = useAgents()
+  const drafts = useDrafts()
   const first = (ids: string[]): string => (agents.nameOf(ids[0]) || t("inbox.colleague")).split(" ")[0]!
 
   return (id: string) => {
@@ -17,7 +18,7 @@ export function useSigns() {
     return {
       typing: seen?.typing.length ? t("inbox.typing_one", { name: first(seen.typing) }) : undefined,
       looking: seen?.agents.length ? t("inbox.is_looking", { names: seen.agents.map((one) => agents.nameOf(one)).join(", ") }) : undefined,
-      draft: draftOf(id) !== "",
+      draft: drafts.has(id),
       offered: !!transfers.ofConversation(id),
     }
   }
