@@ -157,6 +157,16 @@ WHERE m.card_id = ANY($1::uuid[]) GROUP BY m.card_id
 """
 
 
+_COMPANIES = """
+SELECT m.id, k.name FROM contact AS m JOIN contact AS k ON k.id = m.card_id WHERE m.id = ANY($1::uuid[])
+"""
+
+
+async def company_names(connection: Connection | Pool, ids: set[UUID]) -> dict[UUID, str]:
+    """How the companies of cards are called; a merged one as the card it shows on."""
+    return {row["id"]: row["name"] for row in await connection.fetch(_COMPANIES, list(ids))} if ids else {}
+
+
 async def last_heard(connection: Connection | Pool, card_ids: list[UUID]) -> dict[UUID, datetime]:
     """When anything was last said with these cards, in either direction."""
     return {row["card_id"]: row["last_at"] for row in await connection.fetch(_LAST_HEARD, card_ids)}

@@ -33,7 +33,7 @@ class IdentityItem(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 class ContactItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A card. `members`: the contacts merged into it, itself first, absent when it stands alone. `last_at`: when
-    anything was last said, in lists.
+    anything was last said, `company_name`: how the company is called, both in lists.
     """
 
     id: UUID
@@ -55,6 +55,7 @@ class ContactItem(msgspec.Struct, omit_defaults=True, kw_only=True):
     members: list[UUID] = []
     identities: list[IdentityItem] = []
     last_at: datetime | None = None
+    company_name: str = ""
 
 
 COLUMNS = """k.id, k.kind, k.version, k.created_at, k.updated_at, k.name, k.company_id, k.owner_id, k.tags, k.custom,

@@ -14,7 +14,7 @@ from inbox.api.lists import Page, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.lookup import IDENTITY_KINDS, normalize_email, normalize_username, phone_query
 from router.names import sort_name
-from storage.contact_list import count_contacts, key_of, last_heard, list_contacts
+from storage.contact_list import company_names, count_contacts, key_of, last_heard, list_contacts
 from storage.contacts import ContactItem, add_contact, change_contact, contact_audience, get_contact, to_items
 from storage.db import Connection
 from storage.events import NewEvent, audience
@@ -45,8 +45,10 @@ async def contacts(ctx: Ctx, query: ContactQuery) -> Page[ContactItem]:
     keys = {row["id"]: key_of(row, query.sort) for row in rows}
     items = await to_items(ctx.store.pool, rows)
     heard = await last_heard(ctx.store.pool, list(keys))
+    companies = await company_names(ctx.store.pool, {item.company_id for item in items if item.company_id})
     for item in items:
         item.last_at = heard.get(item.id)
+        item.company_name = companies.get(item.company_id, "") if item.company_id else ""
     return to_page(items, query, lambda card: keys[card.id], lambda card: card)
 
 

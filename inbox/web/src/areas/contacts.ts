@@ -5,6 +5,8 @@ export const area: Area = {
   routes: [
     { path: "/contacts", name: "contacts", component: () => import("@/views/contacts/ContactsView.vue") },
     { path: "/contacts/doubles", name: "doubles", component: () => import("@/views/contacts/DoublesView.vue") },
+    { path: "/contacts/import", name: "imports", component: () => import("@/views/contacts/ImportsView.vue") },
+    { path: "/contacts/import/:table", name: "import", component: () => import("@/views/contacts/ImportView.vue"), props: (route) => ({ id: String(route.params.table) }) },
     { path: "/contacts/:id", name: "contact", component: () => import("@/views/contacts/ContactView.vue"), props: true },
   ],
   menu: { label: "contacts.title", icon: "i-lucide-users", to: "/contacts", order: 20 },

@@ -5,7 +5,7 @@ import type { Card } from "@/api/records"
 import { listen, onReset } from "@/live/socket"
 import { isAbout } from "./people"
 
-export interface CardChanges { name?: string; kind?: "person" | "company"; owner_id?: string | null; tags?: string[]; vip?: boolean; birthday?: string | null; language?: string; timezone?: string; custom?: Record<string, unknown> }
+export interface CardChanges { name?: string; kind?: "person" | "company"; owner_id?: string | null; company_id?: string | null; tags?: string[]; vip?: boolean; birthday?: string | null; language?: string; timezone?: string; custom?: Record<string, unknown> }
 const GATHER_MS = 400
 
 /** One card with all that stands on it: read, kept fresh by live news, changed where it stands. */
@@ -37,8 +37,8 @@ export function useCard(id: () => string) {
       throw error
     } finally {
       busy.value--
-      // Who the owner is called comes with the whole card.
-      if ("owner_id" in changes) stale()
+      // How owner and company are called comes with the whole card.
+      if ("owner_id" in changes || "company_id" in changes) stale()
     }
   }
   let timer: ReturnType<typeof setTimeout> | undefined

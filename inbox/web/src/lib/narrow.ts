@@ -1,36 +1,58 @@
-/** What the list of contacts is narrowed to, and how it stands in the page's address. */
-export interface ContactNarrow { q: string; owner: string; tag: string; source: string; silent: string; type: "any" | "person" | "company"; sort: "name" | "last" | "created" }
-export const EMPTY: ContactNarrow = { q: "", owner: "any", tag: "", source: "", silent: "any", type: "any", sort: "last" }
+/** What the list of contacts is narrowed to: in the page's address and in saved segments under the hub's own names. */
+export type Sort = "name" | "last" | "created"
+const PLAIN = ["q", "owner", "tag", "source", "type", "no_contact_since", "heard_since", "heard_before", "consent", "open_task", "channel", "birthday_month", "vip"] as const
+export type Condition = (typeof PLAIN)[number]
+export type ContactNarrow = Record<Condition, string> & { custom: Record<string, string>; sort: Sort }
+export const EMPTY: ContactNarrow = { ...(Object.fromEntries(PLAIN.map((name) => [name, ""])) as Record<Condition, string>), custom: {}, sort: "last" }
+
 const SORTS = ["name", "last", "created"] as const
-const TYPES = ["person", "company"] as const
-
+const CUSTOM = "custom."
+const MAX_CUSTOM = 4
+const ID = /^[0-9a-f-]{36}$/
+const DAY = /^\d{4}-\d\d-\d\d$/
+const FLAG = /^(true|false)$/
+const ANY = /^[^\0]{1,200}$/s
+const GOOD: Record<Condition, RegExp> = {
+  q: ANY, tag: /^[^\0]{1,100}$/s, source: ANY, owner: /^(me|none|[0-9a-f-]{36})$/, type: /^(person|company)$/, no_contact_since: /^\d{1,5}$/, heard_since: DAY, heard_before: DAY,
+  consent: /^[^\0]{1,60}:(yes|no|unasked)$/s, open_task: FLAG, channel: ID, birthday_month: /^(\d|1[0-2])$/, vip: FLAG,
+}
 type Query = Record<string, unknown>
-const word = (query: Query, name: string, otherwise: string): string => (typeof query[name] === "string" && query[name] ? (query[name] as string) : otherwise)
+const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
 
+/** What does not fit is left out: an address may be written by hand, a segment by an older page. */
 export function fromQuery(query: Query): ContactNarrow {
-  const days = word(query, "silent", "any")
+  const plain = PLAIN.map((name) => [name, isText(query[name]) && GOOD[name].test(query[name]) ? query[name] : ""])
+  const custom = Object.entries(query).filter(([key, value]) => key.startsWith(CUSTOM) && isText(value)).slice(0, MAX_CUSTOM)
   return {
-    q: word(query, "q", ""), owner: word(query, "owner", "any"), tag: word(query, "tag", ""), source: word(query, "source", ""),
-    silent: /^\d{1,5}$/.test(days) ? days : "any",
-    type: TYPES.find((one) => one === query.type) ?? "any",
+    ...(Object.fromEntries(plain) as Record<Condition, string>),
+    custom: Object.fromEntries(custom.map(([key, value]) => [key.slice(CUSTOM.length), value as string])),
     sort: SORTS.find((one) => one === query.sort) ?? EMPTY.sort,
   }
 }
+/** The conditions alone, as a segment keeps them. */
+export function conditionsOf(narrow: ContactNarrow): Record<string, string> {
+  const plain = PLAIN.filter((name) => narrow[name]).map((name) => [name, narrow[name]])
+  return Object.fromEntries([...plain, ...Object.entries(narrow.custom).filter(([, value]) => value).map(([key, value]) => [CUSTOM + key, value])]) as Record<string, string>
+}
 export function toQuery(narrow: ContactNarrow): Record<string, string> {
-  return Object.fromEntries(Object.entries(narrow).filter(([name, value]) => value !== EMPTY[name as keyof ContactNarrow]))
+  return { ...conditionsOf(narrow), ...(narrow.sort === EMPTY.sort ? {} : { sort: narrow.sort }) }
+}
+export function sameConditions(a: Record<string, unknown>, b: Record<string, unknown>): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => String(a[key]) === String(b[key]))
+}
+/** One condition less. */
+export function without(narrow: ContactNarrow, key: string): ContactNarrow {
+  if (!key.startsWith(CUSTOM)) return { ...narrow, [key]: "" }
+  return { ...narrow, custom: Object.fromEntries(Object.entries(narrow.custom).filter(([name]) => name !== key.slice(CUSTOM.length))) }
 }
 const DIGITS = /^[+\d\s()-]{4,}$/
-/** What to ask the hub for. A whole phone is looked for as an address, as that finds it however it is written. */
-export function toAsk(narrow: ContactNarrow) {
-  const phone = DIGITS.test(narrow.q) && narrow.q.replace(/\D/g, "").length >= 10
-  return {
-    ...(phone ? { identity: narrow.q, kind: "phone" } : { q: narrow.q || undefined }),
-    owner: narrow.owner === "any" ? undefined : narrow.owner,
-    tag: narrow.tag || undefined,
-    source: narrow.source || undefined,
-    type: narrow.type === "any" ? undefined : narrow.type,
-    no_contact_since: narrow.silent === "any" ? undefined : Number(narrow.silent),
-    sort: narrow.sort,
-    order: narrow.sort === "name" ? ("asc" as const) : ("desc" as const),
-  }
+/** Conditions as the hub takes them. A whole phone is looked for as an address, as that finds it however it is written. */
+export function toFilters(narrow: ContactNarrow): Record<string, string | undefined> {
+  const { q, ...others } = conditionsOf(narrow)
+  const phone = q !== undefined && DIGITS.test(q) && q.replace(/\D/g, "").length >= 10
+  return { ...others, ...(phone ? { identity: q, kind: "phone" } : { q }) }
+}
+export function toAsk(narrow: ContactNarrow): Record<string, string | undefined> {
+  return { ...toFilters(narrow), sort: narrow.sort, order: narrow.sort === "name" ? "asc" : "desc" }
 }

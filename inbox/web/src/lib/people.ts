@@ -20,6 +20,11 @@ export function conversationFor(identity: Pick<Identity, "kind">, of: Conversati
   const newest = [...of].sort((a, b) => Number(a.status === "resolved") - Number(b.status === "resolved") || (a.last_at < b.last_at ? 1 : -1))
   return newest.find((one) => WRITES[identity.kind]?.test(one.connector ?? "")) ?? newest[0] ?? null
 }
+/** The same, where only a channel that writes to this very kind of address will do. */
+export function ownConversation(identity: Pick<Identity, "kind">, of: ConversationBrief[]): ConversationBrief | null {
+  const found = conversationFor(identity, of)
+  return found && WRITES[identity.kind]?.test(found.connector ?? "") ? found : null
+}
 /** What a card's source says, as one line. */
 export function sourceOf(source: Record<string, unknown> | undefined): string {
   const word = source?.utm_source ?? source?.referrer ?? source?.channel ?? Object.values(source ?? {})[0]
