@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
 from inbox.build import WEB
-from inbox.page import ONE_CLICK
-from tests.e2e.hub import running
-from tests.page.browser import DESKTOP, PHONE, Api, Desk, House, browser, desk, needed, office_in
+from tests.page.bakery import Bakery, bakery_of, ids_of
+from tests.page.browser import DESKTOP, PHONE, Desk, House, needed, office_in
 from tests.page.places import PLACES, Place, areas_without_a_place, arrive, stand_still
 
 pytestmark = needed
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 WORDS = WEB / "src" / "locales"
-ROLES = dict(ONE_CLICK)
 
 # What one reads, sees in a tip or hears. Names of things in code, addresses and what a person typed are no words of ours.
 READ = """
@@ -116,50 +112,10 @@ OWN = frozenset(("РУ", "Русский", "Входящие", "Обед", "Пе
 """Russian in English: the switch of the language, and what a new hub calls its first queue and the reasons for a pause."""
 
 
-class Bakery:
-    """The demo's hub, and a page for each role that walks through its places."""
-
-    def __init__(self, url: str, desks: Mapping[str, Desk], ids: Mapping[str, str]) -> None:
-        self.url = url
-        self.desks = desks
-        self.ids = ids
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bakery() -> AsyncIterator[Bakery]:
-    async with running(DEMO="1") as hub, browser() as chromium, AsyncExitStack() as stack:
-        token = await hub.last_line("token", "create", "--name", "Проверка", "--scope", "all")
-        http = await stack.enter_async_context(aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}))
-        desks = {}
-        for role in ROLES:
-            desks[role] = await stack.enter_async_context(desk(chromium, hub.url))
-            await enter_demo(desks[role], role)
-        desks["nobody"] = await stack.enter_async_context(desk(chromium, hub.url))
-        yield Bakery(hub.url, desks, await ids_of(Api(http, hub.url), ROLES["agent"]))
-
-
-async def enter_demo(found: Desk, role: str) -> None:
-    """By the one click of the sign-in page."""
-    await found.page.goto(f"{found.url}/sign-in")
-    await found.page.locator(f'[data-role="{role}"]').click(timeout=60_000)
-    await found.page.wait_for_url("**/inbox")
-
-
-async def ids_of(api: Api, login: str) -> dict[str, str]:
-    """One conversation of each kind (the operator's own, of messages), a client, a channel."""
-    agents = (await api.call("GET", "/agents?limit=200"))["items"]
-    me = next((one["id"] for one in agents if one["login"] == login), "")
-    mine = (
-        (await api.call("GET", f"/conversations?assignee={me}&limit=200&order=desc&sort=last"))["items"] if me else []
-    )
-    rows = mine + (await api.call("GET", "/conversations?limit=200&order=desc&sort=last"))["items"]
-    found = {
-        kind: next((one["id"] for one in rows if one["kind"] == kind), "")
-        for kind in ("message", "email", "form", "call")
-    }
-    found["contact"] = next((one["contact_id"] for one in rows), "")
-    found["channel"] = next((one["id"] for one in (await api.call("GET", "/channels"))["items"]), "")
-    return {name: id_ for name, id_ in found.items() if id_}
+    async with bakery_of() as found:
+        yield found
 
 
 async def test_every_area_has_a_place() -> None:
