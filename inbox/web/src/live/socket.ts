@@ -2,6 +2,7 @@
 import { ref, shallowRef } from "vue"
 import { ApiError, call } from "@/api/client"
 import type { Frame } from "@/api/types"
+import { Pulse } from "./pulse"
 import { delayMs, isNews, socketUrl } from "./reconnect"
 
 export type LinkState = "off" | "connecting" | "live" | "lost"
@@ -16,6 +17,7 @@ export const lostSince = shallowRef<number | null>(null)
 
 const listeners = new Map<string, Set<Listener>>()
 const resets = new Set<() => Promise<void>>()
+const pulse = new Pulse(() => say({ type: "ping" }), giveUp)
 let socket: WebSocket | null = null
 let lastId = 0
 let attempt = 0
@@ -51,6 +53,7 @@ export function start(after: number): void {
 export function stop(): void {
   clearTimeout(timer)
   clearTimeout(telling)
+  pulse.stop()
   telling = undefined
   waiting = []
   const old = socket
@@ -64,21 +67,34 @@ export function stop(): void {
 function open(): void {
   if (linkState.value === "off") linkState.value = "connecting"
   const mine = (socket = new WebSocket(socketUrl(location, lastId)))
+  pulse.expect()
   mine.onopen = () => {
     if (mine !== socket) return
+    pulse.heard()
     attempt = 0
     linkState.value = "live"
     lostSince.value = null
   }
   mine.onmessage = (message: MessageEvent<string>) => {
-    if (mine === socket) receive(JSON.parse(message.data) as Frame | Passing)
+    if (mine !== socket) return
+    pulse.heard()
+    receive(JSON.parse(message.data) as Frame | Passing)
   }
   mine.onclose = () => {
     if (mine === socket) lost()
   }
 }
 
+/** The browser would hear of a dead connection after minutes. */
+function giveUp(): void {
+  const old = socket
+  socket = null
+  old?.close()
+  lost()
+}
+
 function lost(): void {
+  pulse.stop()
   linkState.value = "lost"
   lostSince.value ??= Date.now()
   timer = setTimeout(again, delayMs(attempt++, Math.random()))
@@ -101,6 +117,7 @@ export function say(frame: Record<string, unknown>): void {
 }
 
 function receive(frame: Frame | Passing): void {
+  if (frame.type === "pong") return
   if (!("id" in frame)) return frame.type === "reset" ? void anew() : tell({ id: 0, at: "", v: 1, data: {}, ...frame })
   if (!isNews(lastId, frame.id)) return
   lastId = frame.id
@@ -127,7 +144,13 @@ async function anew(): Promise<void> {
 }
 
 if (typeof window !== "undefined") {
+  const doubt = (): void => {
+    if (linkState.value === "live") pulse.doubt()
+  }
+  window.addEventListener("offline", doubt)
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && doubt())
   window.addEventListener("online", () => {
+    doubt()
     if (linkState.value !== "lost") return
     clearTimeout(timer)
     attempt = 0
