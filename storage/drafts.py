@@ -85,7 +85,7 @@ async def save_draft(
 ) -> DraftItem:
     """Instead of the one there was. `checked`: only if that is the one of `seen_at`, or there was none; else Conflict."""
     if not await connection.fetchval(_SAVE, agent_id, conversation_id, body, checked, seen_at):
-        raise Conflict("this draft was changed on another page meanwhile")
+        raise Conflict("this draft was changed on another page meanwhile", reason="changed_meanwhile")
     return (await list_drafts(connection, agent_id, conversation_id))[0]
 
 

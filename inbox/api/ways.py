@@ -54,7 +54,9 @@ async def begin(ctx: Ctx, change: Change, body: NewConversation) -> Conversation
     try:
         item = await get_conversation(change.connection, ctx.viewer, begun.conversation_id)
     except NotFound:
-        raise Conflict("a colleague has an open conversation with this client there: ask for it") from None
+        raise Conflict(
+            "a colleague has an open conversation with this client there: ask for it", reason="colleague_talks"
+        ) from None
     if begun.is_new:
         after = {"contact_id": card.id, "channel_id": body.channel_id, "identity_id": body.identity_id}
         await change.note("conversation.begun", ("conversation", item.id), {}, after)

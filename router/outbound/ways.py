@@ -167,4 +167,4 @@ async def begin_conversation(
         else:
             await connection.execute(_ASSIGNED, row["id"], agent_id, queue_id, reason)
         return Begun(row["id"], is_new=True)
-    raise Conflict("the conversation changes too quickly; try again")
+    raise Conflict("the conversation changes too quickly; try again", reason="changed_meanwhile")

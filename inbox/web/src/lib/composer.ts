@@ -2,7 +2,7 @@ import { computed, watch } from "vue"
 import type { Conversation } from "@/api/types"
 import { mentionsIn } from "@/lib/caret"
 import { emptyDraft, isBlank, obstacleOf, pickWay, type Draft, type Obstacle, type Way } from "@/lib/compose"
-import { habits, UNDO_S } from "@/lib/composing"
+import { habits, loadUndo, undoSeconds } from "@/lib/composing"
 import { useAgents } from "@/stores/directory"
 import { useDrafts } from "@/stores/drafts"
 import { useInteractions } from "@/stores/interactions"
@@ -35,6 +35,8 @@ export function useComposer(row: () => Conversation) {
     void ways.load(contact).catch(() => undefined)
   }, { immediate: true })
 
+  void loadUndo().catch(() => undefined)
+
   const set = (changes: Partial<Draft>): void => drafts.change(id.value, changes)
   const take = (one: Way): void => set({ identity_id: one.identity_id, channel_id: one.channel_id })
   /** On its way: the field is empty at once, the message on the screen. `meta`: a template, which needs no text. */
@@ -48,7 +50,7 @@ export function useComposer(row: () => Conversation) {
     const mentions = note ? mentionsIn(now.text, [...agents.rows.values()]) : []
     uploads.sweep(conversation)
     await drafts.clear(conversation, now.kind)
-    store.send(conversation, copy, { mentions, meta, send_at, hold_s: !note && habits.undo && !send_at ? UNDO_S : 0 })
+    store.send(conversation, copy, { mentions, meta, send_at, hold_s: !note && habits.undo && !send_at ? undoSeconds.value : 0 })
     return true
   }
   return { id, kept, draft, ways: known, way, own, obstacle, uploading, ready, set, take, send }
