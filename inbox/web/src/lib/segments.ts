@@ -1,5 +1,5 @@
-import { useQueries, useQuery, useQueryClient } from "@tanstack/vue-query"
-import { computed, onScopeDispose } from "vue"
+import { keepPreviousData, useQueries, useQuery, useQueryClient } from "@tanstack/vue-query"
+import { computed, onScopeDispose, type ComputedRef } from "vue"
 import { useI18n } from "vue-i18n"
 import { call } from "@/api/client"
 import type { SavedView } from "@/api/records"
@@ -12,6 +12,16 @@ const GATHER_MS = 5_000
 const MOST_COUNTED = 12
 const KEY = ["saved-views", "contact"]
 
+const count = (filters: Record<string, unknown>) => ({
+  queryKey: ["contacts-count", filters], staleTime: FRESH_MS, refetchInterval: FRESH_MS,
+  queryFn: ({ signal }: { signal: AbortSignal }) => call("get", "/api/v1/contacts/count", { query: toFilters(fromQuery(filters)) as never, signal }),
+})
+/** How many cards there are under these conditions; what was counted before stands until it is known. */
+export function useCount(filters: ComputedRef<Record<string, string>>) {
+  const query = useQuery(computed(() => ({ ...count(filters.value), placeholderData: keepPreviousData })))
+  return query.data
+}
+
 /** Saved segments of cards, each with how many are in it. Counted anew a while after cards changed, and each minute. */
 export function useSegments() {
   const { n } = useI18n()
@@ -19,10 +29,6 @@ export function useSegments() {
   const { tried } = useTrouble()
   const query = useQuery({ queryKey: KEY, queryFn: ({ signal }) => call("get", "/api/v1/saved-views", { query: { object: "contact", limit: 200 }, signal }) })
   const segments = computed<SavedView[]>(() => query.data.value?.items ?? [])
-  const count = (filters: Record<string, unknown>) => ({
-    queryKey: ["contacts-count", filters], staleTime: FRESH_MS, refetchInterval: FRESH_MS,
-    queryFn: ({ signal }: { signal: AbortSignal }) => call("get", "/api/v1/contacts/count", { query: toFilters(fromQuery(filters)) as never, signal }),
-  })
   const wholeCount = useQuery(count({}))
   const counted = useQueries({ queries: computed(() => segments.value.slice(0, MOST_COUNTED).map((one) => count(one.filters as Record<string, unknown>))) })
   const text = (found: { count: number; more: boolean } | undefined): string => (found ? n(found.count) + (found.more ? "+" : "") : "")
