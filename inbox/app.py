@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from inbox.api import (
+    absences,
     audit,
     calls,
     canned,
@@ -75,6 +76,7 @@ PARTS = (
     journal,
     channels,
     staff,
+    absences,
     me,
     second_factor,
     handover,

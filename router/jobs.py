@@ -24,6 +24,7 @@ from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 from config.errors import HubError
+from router.absences import begin_absences
 from router.channels import Channels
 from router.snooze import wake_snoozed
 from router.sweeps import (
@@ -84,6 +85,7 @@ class Jobs:
             Job("wrap_ups", partial(end_wrap_ups, store), EVERY_2_S),
             Job("clean_up", partial(clean_up, store, stale_parts), frozenset({30})),
             Job("doubles", partial(find_doubles, store), frozenset({40})),
+            Job("absences", partial(begin_absences, store), frozenset(range(4, 60, 10))),
             Job("snooze", partial(wake_snoozed, store), EVERY_5_S),
             Job("dedup_rotation", partial(rotate_keys, store), frozenset({50}), frozenset(range(3, 60, 10))),
             Job("retention", partial(remove_old, store, set[str]()), frozenset({0}), frozenset(range(7, 60, 10))),

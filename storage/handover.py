@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from config.errors import Conflict
+from storage.conversations import assign_conversation
 from storage.db import Connection, Pool
+from storage.events import NewEvent
+from storage.tasks import change_task
 
 
 class InHand(msgspec.Struct, kw_only=True):
@@ -55,3 +60,53 @@ async def contacts_in_hand(connection: Connection, agent_id: UUID, limit: int) -
         limit,
     )
     return [row["id"] for row in rows]
+
+
+class Target(NamedTuple):
+    """One of the two: to a colleague, or to wait in a queue."""
+
+    agent_id: UUID | None
+    queue_id: UUID | None
+
+
+class Moved(NamedTuple):
+    """`events`: to be appended last."""
+
+    many: int
+    events: list[NewEvent]
+
+
+async def move_conversations(
+    connection: Connection, agent_id: UUID, to: Target, *, reason: str, why: str, by: UUID | None, limit: int
+) -> Moved:
+    """At most `limit`. Raises BadRequest for a target that is gone."""
+    moved = Moved(0, [])
+    for conversation_id in await conversations_in_hand(connection, agent_id, limit):
+        try:
+            changed = await assign_conversation(
+                connection,
+                None,
+                conversation_id,
+                agent_id=to.agent_id,
+                queue_id=to.queue_id,
+                reason=reason,
+                by=by,
+                why=why,
+            )
+        except Conflict:  # resolved in this very moment
+            continue
+        moved = Moved(moved.many + 1, moved.events + changed.events)
+    return moved
+
+
+async def move_tasks(connection: Connection, agent_id: UUID, to: Target, *, limit: int) -> Moved:
+    """At most `limit`. Raises BadRequest for a target that is gone."""
+    changes = {"assignee_id": to.agent_id} | ({"queue_id": to.queue_id} if to.queue_id else {})
+    moved = Moved(0, [])
+    for task_id in await tasks_in_hand(connection, agent_id, limit):
+        try:
+            changed = await change_task(connection, None, task_id, changes, version=None)
+        except Conflict:  # done in this very moment
+            continue
+        moved = Moved(moved.many + 1, moved.events + changed.events)
+    return moved

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import asyncpg
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -236,59 +235,6 @@ async def get_presence(connection: Connection | Pool, agent_id: UUID) -> Presenc
         "SELECT agent_id, state, reason, since, seen_at FROM presence WHERE agent_id = $1", agent_id
     )
     return None if row is None else PresenceItem(**row)
-
-
-class AbsenceItem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Away from `from_at` until `until_at`."""
-
-    id: UUID
-    agent_id: UUID
-    from_at: datetime
-    until_at: datetime
-    deputy_id: UUID | None = None
-    reason: str = ""
-
-
-async def list_absences(pool: Pool, agent_id: UUID | None) -> list[AbsenceItem]:
-    """Of one or all agents, those not over yet."""
-    rows = await pool.fetch(
-        "SELECT id, agent_id, from_at, until_at, deputy_id, reason FROM absence"
-        " WHERE until_at > now() AND ($1::uuid IS NULL OR agent_id = $1) ORDER BY from_at, id",
-        agent_id,
-    )
-    return [AbsenceItem(**row) for row in rows]
-
-
-async def add_absence(connection: Connection, absence: Mapping[str, Any]) -> UUID:
-    """Raises BadRequest."""
-    for name in ("agent_id", "deputy_id"):
-        if absence[name] is not None:
-            await _must_exist(connection, name, absence[name])
-    if absence["deputy_id"] == absence["agent_id"]:
-        raise BadRequest("deputy_id: nobody stands in for himself", reason="own_deputy")
-    try:
-        absence_id: UUID = await connection.fetchval(
-            "INSERT INTO absence (agent_id, from_at, until_at, deputy_id, reason) VALUES ($1, $2, $3, $4, $5)"
-            " RETURNING id",
-            *(absence[name] for name in ("agent_id", "from_at", "until_at", "deputy_id", "reason")),
-        )
-    except asyncpg.CheckViolationError:
-        raise BadRequest("until_at must be after from_at", reason="ends_before") from None
-    return absence_id
-
-
-async def end_absence(connection: Connection, absence_id: UUID, agent_id: UUID | None) -> None:
-    """`agent_id`: only one of his. Raises NotFound."""
-    done = await connection.fetchval(
-        "DELETE FROM absence WHERE id = $1 AND ($2::uuid IS NULL OR agent_id = $2) RETURNING id", absence_id, agent_id
-    )
-    if done is None:
-        raise NotFound("no such absence")
-
-
-async def _must_exist(connection: Connection, field: str, agent_id: UUID) -> None:
-    if not await connection.fetchval("SELECT true FROM agent WHERE id = $1", agent_id):
-        raise BadRequest(f"{field}: no such agent")
 
 
 _QUEUES_OF = """

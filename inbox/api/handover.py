@@ -7,15 +7,13 @@ from uuid import UUID
 
 import msgspec
 
-from config.errors import BadRequest, Conflict, Forbidden
+from config.errors import BadRequest, Forbidden
 from inbox.api.contacts import tell_card
 from inbox.api.routes import Change, Ctx, Routes
 from storage.bus import Topic
 from storage.contacts import change_contact
-from storage.conversations import assign_conversation
-from storage.handover import InHand, contacts_in_hand, conversations_in_hand, count_in_hand, tasks_in_hand
+from storage.handover import InHand, Target, contacts_in_hand, count_in_hand, move_conversations, move_tasks
 from storage.staff import get_agent
-from storage.tasks import change_task
 
 routes = Routes("hand-over")
 BATCH = 200
@@ -64,10 +62,18 @@ async def hand_over(ctx: Ctx, change: Change, agent_id: UUID, body: HandOver) ->
     giver = await get_agent(change.connection, agent_id)
     await _check_target(change, body)
     done = InHand(conversations=0, tasks=0, contacts=0)
+    to = Target(body.to_agent_id, body.queue_id)
     if body.conversations:
-        done.conversations = await _conversations(ctx, change, agent_id, body, giver.name)
+        said = f"all work of {giver.name} handed over" + (f": {body.reason}" if body.reason else "")
+        moved = await move_conversations(
+            change.connection, agent_id, to, reason=said, why=body.reason, by=ctx.actor.agent_id, limit=BATCH
+        )
+        done.conversations = moved.many
+        change.events.extend(moved.events)
     if body.tasks:
-        done.tasks = await _tasks(change, agent_id, body)
+        moved = await move_tasks(change.connection, agent_id, to, limit=BATCH)
+        done.tasks = moved.many
+        change.events.extend(moved.events)
     if body.contacts:
         done.contacts = await _contacts(change, agent_id, body)
     change.wake.add(Topic.QUEUE)
@@ -95,40 +101,6 @@ def _asked(left: InHand, body: HandOver) -> InHand:
         tasks=left.tasks if body.tasks else 0,
         contacts=left.contacts if body.contacts else 0,
     )
-
-
-async def _conversations(ctx: Ctx, change: Change, agent_id: UUID, body: HandOver, giver: str) -> int:
-    said = f"all work of {giver} handed over" + (f": {body.reason}" if body.reason else "")
-    done = 0
-    for conversation_id in await conversations_in_hand(change.connection, agent_id, BATCH):
-        try:
-            changed = await assign_conversation(
-                change.connection,
-                None,
-                conversation_id,
-                agent_id=body.to_agent_id,
-                queue_id=body.queue_id,
-                reason=said,
-                by=ctx.actor.agent_id,
-            )
-        except Conflict:  # resolved in this very moment
-            continue
-        change.events.extend(changed.events)
-        done += 1
-    return done
-
-
-async def _tasks(change: Change, agent_id: UUID, body: HandOver) -> int:
-    target = {"assignee_id": body.to_agent_id} | ({"queue_id": body.queue_id} if body.queue_id else {})
-    done = 0
-    for task_id in await tasks_in_hand(change.connection, agent_id, BATCH):
-        try:
-            changed = await change_task(change.connection, None, task_id, target, version=None)
-        except Conflict:  # done in this very moment
-            continue
-        change.events.extend(changed.events)
-        done += 1
-    return done
 
 
 async def _contacts(change: Change, agent_id: UUID, body: HandOver) -> int:

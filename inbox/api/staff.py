@@ -1,4 +1,4 @@
-"""Agents, their presence and absences, API tokens."""
+"""Agents, their presence, API tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 
-from config.errors import Forbidden
 from inbox.api.contacts import TagList, given
 from inbox.api.lists import Aware, Page, Walk, cut
 from inbox.api.routes import Change, Ctx, Routes
@@ -16,18 +15,14 @@ from router.presence import set_presence
 from storage.bus import Topic
 from storage.staff import (
     CAPACITY,
-    AbsenceItem,
     AgentItem,
     ExtensionItem,
     PresenceItem,
     Role,
-    add_absence,
     change_agent,
     create_agent,
-    end_absence,
     get_agent,
     get_presence,
-    list_absences,
     list_agents,
     list_extensions,
     remove_extension,
@@ -165,42 +160,23 @@ async def put_presence(ctx: Ctx, change: Change, body: Presence) -> PresenceItem
     return await get_presence(change.connection, agent_id)
 
 
-class AbsenceQuery(Walk, kw_only=True):
-    agent: UUID | None = None
-
-
-@routes.add("GET", "/absences", "Absences that are not over", scope="read")
-async def absences(ctx: Ctx, query: AbsenceQuery) -> Page[AbsenceItem]:
-    return cut(await list_absences(ctx.store.pool, query.agent), query)
-
-
-class NewAbsence(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """`agent_id`: the caller himself when absent; for others one must be a supervisor."""
-
-    from_at: Aware
-    until_at: Aware
-    agent_id: UUID | None = None
-    deputy_id: UUID | None = None
-    reason: Text = ""
-
-
-@routes.add("POST", "/absences", "Away, with or without a deputy", scope="write", status=201)
-async def new_absence(ctx: Ctx, change: Change, body: NewAbsence) -> AbsenceItem:
-    agent_id = body.agent_id or ctx.actor.person
-    if ctx.viewer is not None and agent_id != ctx.viewer:
-        raise Forbidden("only a supervisor enters the absence of others", reason="supervisors_only")
-    fields = {name: getattr(body, name) for name in body.__struct_fields__} | {"agent_id": agent_id}
-    absence_id = await add_absence(change.connection, fields)
-    change.wake.update({Topic.STAFF, Topic.QUEUE})
-    await change.note("absence.entered", ("agent", agent_id), {}, {"absence_id": absence_id, "until_at": body.until_at})
-    return AbsenceItem(id=absence_id, **fields)
-
-
-@routes.add("DELETE", "/absences/{absence_id}", "Back earlier, or entered by mistake", scope="write")
-async def delete_absence(ctx: Ctx, change: Change, absence_id: UUID) -> None:
-    await end_absence(change.connection, absence_id, ctx.viewer)
-    change.wake.update({Topic.STAFF, Topic.QUEUE})
-    await change.note("absence.ended", ("absence", absence_id), {}, {"ended": True})
+@routes.add("PUT", "/agents/{agent_id}/presence", "What a colleague does now: for supervisors", scope="write")
+async def put_presence_of(ctx: Ctx, change: Change, agent_id: UUID, body: Presence) -> PresenceItem | None:
+    """For whoever forgot to go, or sits there as away. His own page hears of it, and he may change it again. It is no sign of
+    life: who is not there gets nothing.
+    """
+    ctx.actor.must_supervise()
+    await get_agent(change.connection, agent_id)
+    former = await get_presence(change.connection, agent_id)
+    after = {"state": body.state, "reason": body.reason}
+    before = {"state": former.state, "reason": former.reason} if former is not None else {}
+    if before != after:
+        await change.note("agent.presence", ("agent", agent_id), before, after)
+    seen_at = former.seen_at if former is not None else datetime.now(UTC)
+    change.last_event = await set_presence(change.connection, agent_id, body.state, body.reason, seen_at)
+    if change.last_event:
+        change.wake.add(Topic.QUEUE)
+    return await get_presence(change.connection, agent_id)
 
 
 @routes.add("GET", "/tokens", "API tokens, without their secret", scope="admin")

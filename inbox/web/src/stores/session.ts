@@ -12,6 +12,7 @@ export const useSession = defineStore("session", () => {
   const agent = shallowRef<Agent | null>(null)
   const scopes = shallowRef<readonly string[]>([])
   const presence = ref<PresenceState>("offline")
+  const reason = ref("")
   const trouble = shallowRef<ApiError | null>(null)
   let beat: ReturnType<typeof setInterval> | undefined
   /** The place in the event log that everything read from now on is at least as new as. */
@@ -50,26 +51,31 @@ export const useSession = defineStore("session", () => {
     if (!agent.value) return
     const now = await call("get", "/api/v1/presence").catch(() => null)
     presence.value = (now?.state as PresenceState | undefined) ?? "offline"
+    reason.value = now?.reason ?? ""
     if (agent.value.role === "agent" && presence.value === "offline") await setPresence("online").catch(() => undefined)
     clearInterval(beat)
     beat = setInterval(() => {
-      if (presence.value !== "offline") void call("put", "/api/v1/presence", { body: { state: presence.value } }).catch(() => undefined)
+      if (presence.value !== "offline") void call("put", "/api/v1/presence", { body: { state: presence.value, reason: reason.value } }).catch(() => undefined)
     }, BEAT_MS)
   }
-  async function setPresence(next: PresenceState, reason = ""): Promise<void> {
-    const before = presence.value
+  async function setPresence(next: PresenceState, why = ""): Promise<void> {
+    const before = { state: presence.value, why: reason.value }
     presence.value = next
+    reason.value = why
     try {
-      await call("put", "/api/v1/presence", { body: { state: next, reason } })
+      await call("put", "/api/v1/presence", { body: { state: next, reason: why } })
     } catch (error) {
-      presence.value = before
+      presence.value = before.state
+      reason.value = before.why
       throw error
     }
   }
   /** This page has shown somebody's clients: whoever signs in next gets it afresh. */
   const used = ref(false)
   listen("agent.presence", ({ data }) => {
-    if (data.agent_id === agent.value?.id) presence.value = data.state as PresenceState
+    if (data.agent_id !== agent.value?.id) return
+    presence.value = data.state as PresenceState
+    reason.value = (data.reason as string | undefined) ?? ""
   })
   function forget(): void {
     clearInterval(beat)
@@ -83,5 +89,5 @@ export const useSession = defineStore("session", () => {
     forget()
   }
   const me = computed(() => agent.value?.id ?? null)
-  return { state, agent, scopes, presence, trouble, used, me, load, signIn, signInByCode, entered, begin, setPresence, forget, signOut }
+  return { state, agent, scopes, presence, reason, trouble, used, me, load, signIn, signInByCode, entered, begin, setPresence, forget, signOut }
 })

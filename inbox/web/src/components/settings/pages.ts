@@ -5,6 +5,8 @@ const ADMIN = ["admin"] as const
 export const PAGES: readonly SettingsEntry[] = [
   { name: "profile", icon: "i-lucide-user" },
   { name: "canned", icon: "i-lucide-message-square-text" },
+  { name: "absences", icon: "i-lucide-calendar-off" },
+  { name: "team", icon: "i-lucide-activity", roles: ["supervisor", "admin"] },
   { name: "channels", icon: "i-lucide-plug", roles: ADMIN },
   { name: "agents", icon: "i-lucide-users", roles: ADMIN },
   { name: "queues", icon: "i-lucide-layers", roles: ADMIN },
