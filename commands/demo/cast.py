@@ -111,13 +111,14 @@ SOURCES: tuple[dict[str, Any], ...] = (
 
 def clients(rng: random.Random, today: date) -> list[Client]:
     """Companies first, then people; `works_at` is a place in this list."""
-    found = [_company(rng, n) for n in range(COMPANIES)]
+    found = [_company(rng, n, today) for n in range(COMPANIES)]
     names: set[str] = set()
     for n in range(COMPANIES, CLIENTS):
         name = _name(rng, names)
         found.append(_person(rng, n, name, today))
-    # One client twice, as it happens in every base: a double for the hub to find.
+    # Two clients twice, one in the other alphabet, as it happens in every base: doubles for the hub to find.
     found[-1].name = found[COMPANIES].name
+    found[-2].name = found[COMPANIES + 1].name.lower().translate(LATIN).title()
     return found
 
 
@@ -135,7 +136,28 @@ def _slug(name: str) -> str:
     return ".".join("".join(c for c in word if c.isalnum()) for word in latin.split() if any(c.isalnum() for c in word))
 
 
-def _company(rng: random.Random, n: int) -> Client:
+STREETS = _words(
+    "ул. Прусская, 12 · Воскресенский бульвар, 4 · ул. Кочетова, 31, кв. 18 · ул. Ломоносова, 7 · ул. Зелинского, 40, кв. 5"
+    " · наб. Александра Невского, 22 · ул. Большая Московская, 15 · ул. Свободы, 9, кв. 3 · пр. Мира, 26, кв. 71",
+    " · ",
+)
+
+
+def _habits(rng: random.Random, *, regular: bool) -> dict[str, Any]:
+    """What the shop knows of a person."""
+    custom: dict[str, Any] = {}
+    if regular:
+        custom |= {"favourite": rng.choice(("«Прага»", "«Медовик»", "ржаной хлеб", "эклеры")), "discount": 5}
+    if regular or rng.random() < 0.2:
+        custom["address" if rng.random() < 0.6 else "pickup"] = rng.choice(STREETS)
+    if "pickup" in custom:
+        custom["pickup"] = True
+    if rng.random() < 0.12:
+        custom["allergy"] = rng.choice(("орехи", "мёд", "глютен", "арахис", "кунжут", "молоко"))
+    return custom
+
+
+def _company(rng: random.Random, n: int, today: date) -> Client:
     return Client(
         FIRMS[n],
         company=True,
@@ -145,7 +167,14 @@ def _company(rng: random.Random, n: int) -> Client:
         owner=rng.choice(("vera", "gleb", "gleb")),
         tags=["опт"],
         vip=n < 4,
-        custom={"договор": f"ОПТ-{112 + n}", "отсрочка, дней": rng.choice((0, 7, 14))},
+        custom={
+            "contract": f"ОПТ-{112 + n}",
+            "deferral": rng.choice((0, 7, 14)),
+            "discount": rng.choice((8, 12, 12, 15)),
+            "shipping_from": (today - timedelta(days=30 * rng.randint(3, 40))).isoformat(),
+            "address": rng.choice(STREETS),
+            "site": f"https://firm{n + 1}.example",
+        },
         source=rng.choice(SOURCES),
         talks=2.0,
     )
@@ -157,7 +186,7 @@ def _person(rng: random.Random, n: int, name: str, today: date) -> Client:
     has_telegram = rng.random() < 0.75
     return Client(
         name,
-        works_at=rng.randrange(COMPANIES) if rng.random() < 0.1 else None,
+        works_at=rng.randrange(COMPANIES) if rng.random() < 0.18 else None,
         phone=f"+7900{6000000 + n * 7919 % 999983:07d}",
         email=f"{_slug(name)}@example.org" if rng.random() < 0.55 else "",
         telegram=5_200_000_000 + n if has_telegram else 0,
@@ -166,7 +195,7 @@ def _person(rng: random.Random, n: int, name: str, today: date) -> Client:
         tags=[tag for tag, has in (("постоянный", regular), ("VIP", vip)) if has],
         vip=vip,
         birthday=born if rng.random() < 0.6 else None,
-        custom={"любимое": rng.choice(("«Прага»", "«Медовик»", "ржаной хлеб", "эклеры"))} if regular else {},
+        custom=_habits(rng, regular=regular),
         source=rng.choice(SOURCES),
         talks=3.0 if regular else 1.0,
     )

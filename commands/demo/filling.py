@@ -12,9 +12,15 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from commands.demo.cast import STAFF, Client, clients
+from commands.demo.columns import COLUMNS
 from commands.demo.history import ABSENT_SINCE, MIX, episodes
+from commands.demo.letters import letter_html
+from commands.demo.library import hold_files, keep_files
 from commands.demo.phrases import QueueKey
-from commands.demo.rows import COLUMNS, Named, Reached, Writer
+from commands.demo.rows import Named, Reached, Writer
+from commands.demo.work import add_work
+from commands.demo.workplace import furnish
+from connectors.email.html import sanitize
 from connectors.items import Address
 from router.hours import is_open, read_calendar
 from router.names import sort_name
@@ -31,6 +37,11 @@ KEY = "demo"
 SEED = 1909
 
 HOURS_RETAIL = {str(day): [["07:00", "23:00"]] for day in range(1, 8)}
+HOLIDAYS_RETAIL = {
+    f"{year}-{day}": hours
+    for year in (2026, 2027, 2028)
+    for day, hours in (("12-31", [["07:00", "18:00"]]), ("01-01", []), ("01-02", [["10:00", "20:00"]]))
+}
 HOURS_WHOLESALE = {str(day): [["08:00", "18:00"]] for day in range(1, 6)}
 QUEUES: dict[QueueKey, dict[str, Any]] = {
     "retail": {"name": "Розница", "hours": HOURS_RETAIL, "frt_s": 600, "is_default": True},
@@ -92,24 +103,35 @@ async def fill(store: Store, connection: Connection, channels: dict[str, UUID], 
     password = secrets.token_urlsafe(6)
     zone = store.settings.zone
     agents = await _staff(connection, password, now)
+    await furnish(connection, {login: agent.id for login, agent in agents.items()}, now)
     queues = await _queues(connection, agents)
     await _extensions(connection, agents, channels)
     people = clients(rng, now.astimezone(zone).date())
     told = episodes(rng, people, [name for name in MIX if name in channels], now, zone)
     begun = {episode.client: episode.at for episode in reversed(told)}
     reached = await _contacts(connection, people, agents, begun, now)
-    count = len(told) + sum(episode.size for episode in told)
+    used = [name for episode in told for name in episode.files]
+    count = len(told) + sum(episode.size for episode in told) + len(used)
     ids = iter([row["id"] for row in await connection.fetch(_IDS, count)])
-    writer = Writer(agents, queues, channels, zone, ids, _back(now))
+    kept = await keep_files(store.blobs)
+    writer = Writer(agents, queues, channels, zone, ids, _back(now), kept, lambda n, text: _letter(people[n], text))
+    writer.sources = {n: person.source for n, person in enumerate(people)}
     writer.tell(told, reached)
+    await hold_files(connection, kept, used)
     for table, columns in COLUMNS.items():
         await connection.copy_records_to_table(table, records=writer.rows[table], columns=columns)
+    await add_work(connection, {login: agent.id for login, agent in agents.items()}, now, rng)
     made = {
         "password": password,
         "filled_at": now.isoformat(),
         "channels": {name: str(channel) for name, channel in channels.items()},
     }
     await write_setting(connection, KEY, made)
+
+
+def _letter(client: Client, text: str) -> str:
+    """As the mail connector would have kept it."""
+    return sanitize(letter_html(client, text))
 
 
 def _back(now: datetime) -> datetime:
@@ -159,7 +181,7 @@ async def _queues(connection: Connection, agents: dict[str, Named]) -> dict[Queu
             queue["name"],
             queue.get("skills", []),
             queue.get("hours", {}),
-            holiday if key == "wholesale" else {},
+            holiday if key == "wholesale" else HOLIDAYS_RETAIL if key == "retail" else {},
             queue["frt_s"],
             queue.get("overflow_after_s", 0),
             queue.get("is_default", False),

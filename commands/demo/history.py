@@ -9,14 +9,15 @@ from datetime import datetime, time, timedelta
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from commands.demo.cast import AGENTS, STAFF, Client
+from commands.demo.cast import AGENTS, SHOPS, STAFF, Client
+from commands.demo.library import RECORDED_S
 from commands.demo.phrases import NOTES, Topic, dialogue, pick_topic
 
 DAYS = 60
 TARGET = 3_000
 """Interactions, about."""
 
-OPEN = 12
+OPEN = 16
 OPEN_FOR = timedelta(hours=26)
 """So many episodes are not over: of the last day, some answered, some not."""
 
@@ -26,21 +27,27 @@ END = ("resolved", "open", "waiting")
 
 
 class Line(NamedTuple):
-    """`agent`: the login of who wrote it, empty for the client; a `note` is for colleagues alone."""
+    """`agent`: the login of who wrote it, empty for the client; a `note` is for colleagues alone. `files`: of the library;
+    `rich`: a letter in HTML, with its logo.
+    """
 
     at: datetime
     text: str
     agent: str = ""
     note: bool = False
+    files: tuple[str, ...] = ()
+    rich: bool = False
 
 
 @dataclass
 class CallFacts:
-    """Seconds; `talk_s` 0: nobody answered."""
+    """Seconds; `talk_s` 0: nobody answered. `recording`: a file of the library, empty for none; `disposition`: its outcome."""
 
     outgoing: bool
     wait_s: int
     talk_s: int
+    recording: str = ""
+    disposition: str = ""
 
 
 @dataclass
@@ -57,6 +64,7 @@ class Episode:
     lines: list[Line] = field(default_factory=list)
     call: CallFacts | None = None
     end: Literal["resolved", "open", "waiting"] = "resolved"
+    shop: str = ""
 
     @property
     def ends_at(self) -> datetime:
@@ -65,7 +73,13 @@ class Episode:
 
     @property
     def size(self) -> int:
+        """Interactions."""
         return len(self.lines) + (self.call is not None)
+
+    @property
+    def files(self) -> list[str]:
+        recording = [self.call.recording] if self.call is not None and self.call.recording else []
+        return recording + [name for line in self.lines for name in (*line.files, *(("logo",) if line.rich else ()))]
 
 
 def episodes(
@@ -118,7 +132,7 @@ def _episode(
     if via == "mango":
         _ring(rng, episode)
     else:
-        _talk(rng, episode)
+        _talk(rng, episode, company=client.company)
     return episode
 
 
@@ -137,24 +151,48 @@ def _answerer(rng: random.Random, client: Client, topic: Topic, *, absent: bool)
     return rng.choice(able).login, ""
 
 
-def _talk(rng: random.Random, episode: Episode) -> None:
+def _talk(rng: random.Random, episode: Episode, *, company: bool) -> None:
     at = episode.at
     told = dialogue(rng, episode.topic)
     if episode.via == "form":
-        episode.lines = [Line(at, told[0].ask)]
+        episode.lines, episode.shop = [Line(at, told[0].ask)], rng.choice(SHOPS)
         episode.lines.append(
             Line(_later(rng, at, 4, 40), "Перезвонили, " + episode.topic.disposition, episode.agent, True)
         )
         return
     slow = 8 if episode.via == "email" else 1
     for n, (ask, answer) in enumerate(told):
-        episode.lines.append(Line(at, ask))
+        episode.lines.append(_said(rng, episode, n, Line(at, ask), company=company))
         at = _later(rng, at, 1, 9 * slow)
-        episode.lines.append(Line(at, answer, episode.agent))
+        episode.lines.append(_answered(rng, episode, n, Line(at, answer, episode.agent)))
         if n == 0 and rng.random() < 0.06:
             episode.lines.append(Line(_later(rng, at, 0.5, 1), rng.choice(NOTES), episode.agent, True))
             at = episode.lines[-1].at
         at = _later(rng, at, 1, 7 * slow)
+
+
+PHOTOS = {"complaint": ("crushed", "pie"), "cake_order": ("cake",), "wedding": ("cake",), "birthday": ("cake",)}
+
+
+def _said(rng: random.Random, episode: Episode, n: int, line: Line, *, company: bool) -> Line:
+    """With what a client sends beside words: a photo, a receipt, a letter with a logo; or he dictates."""
+    if episode.via == "email":
+        return line._replace(rich=company and n == 0)
+    if episode.via != "telegram":
+        return line
+    if episode.topic.key == "complaint" and n < 2:
+        return line._replace(files=(rng.choice(PHOTOS["complaint"]) if n == 0 else "receipt",))
+    if n == 1 and rng.random() < 0.05:
+        return line._replace(text="", files=(rng.choice(("voice1", "voice2")),))
+    return line
+
+
+def _answered(rng: random.Random, episode: Episode, n: int, line: Line) -> Line:
+    """With what the bakery sends: photos of cakes, the price list, the invoice."""
+    if episode.topic.key == "wholesale" and episode.via in {"email", "telegram"}:
+        return line._replace(files=(("price",) if n == 0 else ("invoice",) if n == 1 else ()))
+    shows = episode.via in {"telegram", "email"} and n == 0 and episode.topic.key in {"birthday", "wedding"}
+    return line._replace(files=PHOTOS[episode.topic.key]) if shows and rng.random() < 0.6 else line
 
 
 def _later(rng: random.Random, at: datetime, least: float, most: float) -> datetime:
@@ -165,8 +203,11 @@ def _later(rng: random.Random, at: datetime, least: float, most: float) -> datet
 def _ring(rng: random.Random, episode: Episode) -> None:
     outgoing = rng.random() < 0.2
     answered = rng.random() < 0.85
-    talk_s = int(rng.triangular(20, 420, 90)) if answered else 0
-    episode.call = CallFacts(outgoing, rng.randint(3, 14) if answered else rng.randint(20, 45), talk_s)
+    recorded = answered and rng.random() < 0.6
+    talk_s = rng.choice(RECORDED_S) if recorded else int(rng.triangular(20, 420, 90)) if answered else 0
+    waited_s = rng.randint(3, 14) if answered else rng.randint(20, 45)
+    disposition = CALL_OUTCOMES.get(episode.topic.key, "консультация") if answered and rng.random() < 0.8 else ""
+    episode.call = CallFacts(outgoing, waited_s, talk_s, f"call{talk_s}" if recorded else "", disposition)
     if answered and rng.random() < 0.25:
         episode.lines = [Line(_later(rng, episode.at, 8, 10), rng.choice(NOTES), episode.agent, True)]
     elif not answered and not outgoing:
@@ -174,14 +215,33 @@ def _ring(rng: random.Random, episode: Episode) -> None:
         episode.lines = [Line(_later(rng, episode.at, 5, 30), text, episode.agent, True)]
 
 
+CALL_OUTCOMES = dict.fromkeys(("cake_order", "birthday", "wedding", "change", "wholesale"), "заказ принят")
+CALL_OUTCOMES |= {"complaint": "жалоба"}
+OWED = 3
+"""Missed calls of the last day that nobody has called back yet, at most."""
+
+
+def _owe_calls(found: list[Episode]) -> None:
+    """The newest missed calls, one of a client, wait for somebody to call back."""
+    owed: set[int] = set()
+    later: set[int] = set()
+    for episode in reversed(found):
+        missed = episode.call is not None and not episode.call.talk_s and not episode.call.outgoing
+        if missed and len(owed) < OWED and episode.client not in later:
+            episode.end, episode.lines = "open", []
+            owed.add(episode.client)
+        later.add(episode.client)
+
+
 def _leave_open(rng: random.Random, found: list[Episode]) -> None:
     """The newest written episodes, one of a client: the client has the last word in half of them; some wait in a queue."""
+    _owe_calls(found)
     seen: set[int] = set()
     held = dict.fromkeys(AGENTS, 0)
     for episode in reversed(found):
         last_of_client = episode.client not in seen
         seen.add(episode.client)
-        if not last_of_client or episode.via in {"mango", "form"} or held.get(episode.agent, 2) >= 2:
+        if not last_of_client or episode.via in {"mango", "form"} or held.get(episode.agent, 3) >= 3:
             continue
         if len([e for e in found if e.end != "resolved"]) >= OPEN:
             return

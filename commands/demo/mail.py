@@ -12,6 +12,8 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 
 from commands.demo.cast import Client
+from commands.demo.letters import LOGO, letter_html
+from commands.demo.pictures import logo
 from commands.demo.stages import Line, Scene, converse
 from router.channels import Channel
 from simulator.email import Imap, Kept, SmtpSink, imap_server, smtp_sink
@@ -96,4 +98,9 @@ def letter(client: Client, subject: str, text: str, answers: str) -> bytes:
     if answers:
         mail["In-Reply-To"] = mail["References"] = answers
     mail.set_content(f"{text}\n\n-- \n{client.name}\n{client.phone}\n")
+    if client.company:
+        mail.add_alternative(letter_html(client, text), subtype="html")
+        _, html = mail.iter_parts()
+        assert isinstance(html, EmailMessage)
+        html.add_related(logo(), "image", "png", cid=f"<{LOGO}>", filename="logo.png", disposition="inline")
     return mail.as_bytes()

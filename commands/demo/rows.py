@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -10,7 +10,10 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from commands.demo.cast import STAFF
+from commands.demo.columns import COLUMNS
 from commands.demo.history import Episode, Line
+from commands.demo.letters import LOGO
+from commands.demo.library import FILES
 from commands.demo.phrases import QueueKey
 from connectors.email.threading import digest
 from connectors.items import Address, Call
@@ -20,43 +23,12 @@ from router.outbound.states import Frozen, freeze
 from router.sentences import Facts, passed_over, sentence
 from router.threads import REOPEN_DAYS, snippet
 from router.understand import to_document
+from storage.blobs import Kept
 
 KINDS = {"email": "email", "form": "form", "mango": "call"}
 STATES = {"telegram": "sent", "smsc": "delivered", "email": "sent"}
 OUR_NUMBER = "+78162500100"
 RULES: dict[QueueKey, str] = {"wholesale": "Опт", "cakes": "Торты и праздники"}
-
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "conversation": (
-        *("id", "channel_id", "thread_key", "kind", "contact_id", "identity_id", "status", "assignee_id", "queue_id"),
-        *("queued_at", "assignment_reason", "subject", "previous_id", "last_at", "last_in_at", "last_text", "unread"),
-        *("first_response_at", "resolved_at", "disposition", "tags", "created_at"),
-    ),
-    "interaction": (
-        *("id", "order_at", "seq", "kind", "direction", "channel_id", "conversation_id", "contact_id", "identity_id"),
-        *("agent_id", "external_id", "sent_at", "received_at", "text", "body", "state"),
-    ),
-    "external_ref": ("channel_id", "kind", "external_id", "interaction_id"),
-    "assignment": ("conversation_id", "agent_id", "queue_id", "since", "until", "reason", "facts"),
-    "conversation_participant": ("conversation_id", "agent_id", "last_at", "why"),
-    "outbound": (
-        *(
-            "interaction_id",
-            "conversation_id",
-            "channel_id",
-            "thread_key",
-            "identity_id",
-            "state",
-            "message",
-            "agent_id",
-        ),
-        *("attempts", "next_at", "external_ids", "created_at", "sent_at", "delivered_at"),
-    ),
-    "call": (
-        *("channel_id", "external_id", "conversation_id", "interaction_id", "state", "outcome", "direction", "client"),
-        *("our_number", "employee", "started_at", "answered_at", "finished_at", "talk_s", "wait_s", "events"),
-    ),
-}
 
 
 class Named(NamedTuple):
@@ -92,7 +64,9 @@ class Thread:
 
 @dataclass
 class Writer:
-    """`rows` by table. `agents` by login, `queues` by key, `channels` by connector; `ids` ascending UUIDv7."""
+    """`rows` by table. `agents` by login, `queues` by key, `channels` by connector; `ids` ascending UUIDv7; `kept`: the
+    library's files; `letters`: HTML of a client's letter, harmless, by client and words.
+    """
 
     agents: dict[str, Named]
     queues: dict[QueueKey, Named]
@@ -100,9 +74,13 @@ class Writer:
     zone: ZoneInfo
     ids: Iterator[UUID]
     absent_until: datetime
+    kept: Mapping[str, Kept]
+    letter: Callable[[int, str], str]
     rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     threads: dict[tuple[str, str], Thread] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
+    sources: dict[int, dict[str, Any]] = field(default_factory=dict)
+    pending: list[tuple[Any, ...]] = field(default_factory=list)
 
     def tell(self, episodes: Sequence[Episode], reached: dict[tuple[int, str], Reached]) -> None:
         """All of them, in order; `reached`: (client, connector) -> his address there."""
@@ -182,12 +160,46 @@ class Writer:
         body: dict[str, Any] = {"sender": to_document(sender)}
         if episode.via == "email" and not line.note:
             body["subject"] = episode.topic.subject if not thread.lines else f"Re: {episode.topic.subject}"
+        if episode.via == "form" and not line.note:
+            body |= self._form(episode, line, thread.reached)
+        files = self._files(line, line.at, self.channels[episode.via])
+        if files:
+            body["attachments"] = files
+        if line.rich:
+            body |= {"html": self.letter(episode.client, line.text), "meta": {"inline": {LOGO: len(line.files)}}}
         kind = "note" if line.note else "form" if episode.via == "form" else "message"
         state = STATES[episode.via] if out else None
         self._interaction(thread, line.at, kind, line.text, body, external_id, state, agent.id if agent else None)
         thread.lines.append((line, out))
         if out and agent is not None:
             self._outbound(thread, line, external_id, agent.id, episode)
+
+    def _files(self, line: Line, at: datetime, channel_id: UUID) -> list[dict[str, Any]]:
+        """The files of the interaction that comes next; a letter's logo is the last."""
+        names = (*line.files, "logo") if line.rich else line.files
+        return [self._file(name, at, channel_id) for name in names]
+
+    def _file(self, name: str, at: datetime, channel_id: UUID, called: str = "") -> dict[str, Any]:
+        """Kept already. Its interaction's id is the next but for the attachment's own: filled in by `_interaction`."""
+        file, kept = FILES[name], self.kept[name]
+        file_id = next(self.ids)
+        called = called or file.name
+        self.pending.append((file_id, channel_id, called, file.type, kept.size, kept.sha256, at))
+        return {"id": str(file_id), "name": called, "type": file.type, "size": kept.size, "state": "kept"}
+
+    def _form(self, episode: Episode, line: Line, reached: Reached) -> dict[str, Any]:
+        """As the form's connector reads it: fields, source, consent."""
+        address, source = reached.address, self.sources.get(episode.client, {})
+        fields = [
+            {"name": "name", "value": address.name, "role": "name"},
+            {"name": "phone", "value": address.value, "role": "phone"},
+            {"name": "message", "value": line.text, "role": "message"},
+            {"name": "shop", "label": "Где забрать", "value": episode.shop},
+            {"name": "agree", "label": "Согласие на обработку данных", "value": "да"},
+        ]
+        utm = [{"name": key, "value": str(value)} for key, value in source.items() if key.startswith("utm_")]
+        meta = {"fields": fields + utm, "form": {"name": episode.topic.subject}, "source": source, "consent": True}
+        return {"subject": episode.topic.subject, "meta": meta}
 
     def _external_id(self, episode: Episode, thread: Thread) -> str:
         """As the provider numbers: per chat in Telegram, else anything of its own."""
@@ -229,6 +241,9 @@ class Writer:
                 *(agent_id if direction == "out" else None, external_id, at, at, text, body, state),
             )
         )
+        for file_id, channel, *rest, file_at in self.pending:
+            self.rows["attachment"].append((file_id, interaction_id, channel, *rest, "kept", file_at))
+        self.pending.clear()
         if external_id:
             ref = kind if kind in {"call", "form"} else "message"
             self.rows["external_ref"].append((channel_id, ref, external_id, interaction_id))
@@ -269,7 +284,15 @@ class Writer:
         end = _with(common, state="finished", outcome=outcome, talk_s=facts.talk_s, wait_s=facts.wait_s)
         events = callstate.add(events, [CallEvent(at=ends, call=end)])
         view = callstate.reduce(events)
-        body = {"sender": to_document(thread.reached.address), "call": to_document(view)}
+        recording_id, files = None, []
+        if facts.recording:
+            called = f"Звонок {episode.at.astimezone(self.zone):%Y-%m-%d %H-%M}.wav"
+            files = [self._file(facts.recording, ends, self.channels["mango"], called)]
+            recording_id, view.recording = UUID(files[0]["id"]), files[0]["id"]
+        shown = to_document(view) | ({"disposition": facts.disposition} if facts.disposition else {})
+        body = {"sender": to_document(thread.reached.address), "call": shown} | (
+            {"attachments": files} if files else {}
+        )
         agent = self.agents[episode.agent].id if facts.outgoing else None
         interaction_id = self._interaction(thread, episode.at, "call", "", body, external_id, None, agent)
         self.rows["call"].append(
@@ -284,7 +307,7 @@ class Writer:
                     view.direction,
                 ),
                 *(view.client, view.our_number, view.employee, view.started_at, view.answered_at, view.finished_at),
-                *(view.talk_s, view.wait_s, to_document(events)),
+                *(view.talk_s, view.wait_s, to_document(events), recording_id, facts.disposition),
             )
         )
 
@@ -294,7 +317,7 @@ class Writer:
         """What was said earlier has the lower id, whichever conversation it is in: ids stand for the order of arrival."""
         said = sorted(self.rows["interaction"], key=lambda row: (row[1], row[0]))
         new = dict(zip((row[0] for row in said), sorted(row[0] for row in said), strict=True))
-        places = {"interaction": 0, "external_ref": 3, "outbound": 0, "call": 3}
+        places = {"interaction": 0, "external_ref": 3, "outbound": 0, "call": 3, "attachment": 1}
         for table, place in places.items():
             self.rows[table] = [_renumbered(row, place, new) for row in self.rows[table]]
 
@@ -307,7 +330,7 @@ class Writer:
         asked = [line.at for line in spoken if not line.agent] or [first.at]
         answered = next((line.at for line, out in thread.lines if out), None)
         resolved = last.end == "resolved"
-        unread = 0 if resolved else _unread(spoken)
+        unread = 0 if resolved else 1 if last.call is not None else _unread(spoken)
         self.rows["conversation"].append(
             (
                 *(thread.id, self.channels[first.via], thread.thread_key, KINDS.get(first.via, "message")),
