@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from bench.figures import Unmeasurable
 from bench.harness import Hub
@@ -16,7 +16,7 @@ from inbox.api.auth import COOKIE
 from inbox.page import DIST
 from storage.tokens import add_session
 
-DESK = {"width": 1366, "height": 768}
+DESK: ViewportSize = {"width": 1366, "height": 768}
 SESSION_S = 24 * 3600
 WAIT_MS = 30_000
 
