@@ -65,7 +65,9 @@ the conversation or the card it is about."""
 
 
 def _scoped(sql: str) -> str:
-    return sql.replace("{columns}", _COLUMNS).replace("{from}", _FROM).replace("{task_visible}", TASK_VISIBLE)
+    return scoped(
+        sql.replace("{columns}", _COLUMNS).replace("{from}", _FROM).replace("{task_visible}", TASK_VISIBLE)
+    )
 
 
 _LIST = walked(
@@ -159,7 +161,7 @@ async def list_calendar(
     return [TaskItem(**row) for row in await fetch_planned(pool, statement, viewer, *key, limit, agent_id, *span)]
 
 
-_ONE = scoped(_scoped("SELECT {columns} FROM {from} WHERE t.id = $2 AND {task_visible}"))
+_ONE = _scoped("SELECT {columns} FROM {from} WHERE t.id = $2 AND {task_visible}")
 _SEVERAL = _scoped("SELECT {columns} FROM {from} WHERE t.id = ANY($1::uuid[]) ORDER BY t.id")
 
 
