@@ -19,6 +19,8 @@ export function latin(press: string): string {
 }
 
 export function isTyping(target: EventTarget | null): boolean {
+  // A box just ticked takes no words.
+  if (target instanceof HTMLInputElement && /^(checkbox|radio|button|submit)$/.test(target.type)) return false
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 }
 

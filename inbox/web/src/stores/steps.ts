@@ -34,9 +34,10 @@ export const useSteps = defineStore("steps", () => {
   const snooze = (id: string, until: string): Promise<void> => patch(id, { status: "snoozed", snoozed_until: until }, { status: "snoozed", snoozed_until: until })
   const tag = (id: string, tags: string[]): Promise<void> => patch(id, { tags }, { tags })
   const markUnread = (id: string): Promise<void> => patch(id, { unread: 1 }, { unread: 1 })
+  const isMine = (id: string): boolean => [session.me, undefined, null].includes(store.rows.get(id)?.assignee_id)
   /** Opened and looked at: also the mentions in it. */
   const markRead = (id: string): Promise<void> =>
-    store.change(id, {}, () => call("post", "/api/v1/conversations/{conversation_id}/read", { path: { conversation_id: id } }))
+    store.change(id, isMine(id) ? { unread: 0 } : {}, () => call("post", "/api/v1/conversations/{conversation_id}/read", { path: { conversation_id: id } }))
 
   /** Answers with those that were left as they were, each with its reason. */
   async function bulk(body: Bulk): Promise<Done[]> {
