@@ -16,7 +16,7 @@ from tests.e2e.hub import Hub, running
 from tests.page.browser import PASSWORD, browser, desk, needed
 
 pytestmark = [*needed, pytest.mark.timeout(180)]
-HOSTILE = "<img src=x onerror=alert(1)>\"'{{constructor.constructor('alert(1)')()}}\u202e" + "ж" * 250
+HOSTILE = "<img src=x onerror=alert(1)>\"'{{constructor.constructor('alert(1)')()}}\u202e" + "ж" * 200
 
 
 class Office(NamedTuple):
