@@ -44,6 +44,15 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 VIP_HEAD_START = timedelta(minutes=10)
 """A VIP goes before who waited at most this much longer; so nobody waits for ever behind a stream of VIPs."""
 
+# Who talks has no eyes for a chat; unless the company wants it so. A call that the PBX never finished stops counting.
+_ON_THE_PHONE = """
+SELECT e.agent_id FROM call AS c
+JOIN agent_extension AS e ON e.channel_id = c.channel_id AND e.extension = c.employee
+WHERE c.state <> 'finished' AND c.state IN ('talking', 'held') AND c.started_at > $1::timestamptz - interval '4 hours'
+  AND NOT EXISTS (
+    SELECT FROM workspace_setting AS s WHERE s.key = 'wrap_up' AND s.value -> 'chats_on_call' = 'true')
+"""
+
 _WAITING = """
 SELECT w.* FROM unnest($1::uuid[], $2::text[], $3::int[]) AS room(queue_id, kind, places)
 CROSS JOIN LATERAL (
@@ -167,7 +176,9 @@ async def assign_once(connection: Connection, directory: Directory, now: datetim
 async def _give(connection: Connection, directory: Directory, now: datetime) -> list[_Change]:
     """Waiting conversations of open queues to members with room."""
     open_queues = [queue for queue in directory.queues.values() if queue.is_open(now)]
-    members = {queue.id: found for queue in open_queues if (found := directory.eligible(queue, now))}
+    talking = {row["agent_id"] for row in await connection.fetch(_ON_THE_PHONE, now)}
+    able = {queue.id: [a for a in directory.eligible(queue, now) if a.id not in talking] for queue in open_queues}
+    members = {queue_id: found for queue_id, found in able.items() if found}
     agents = {agent.id for found in members.values() for agent in found}
     if not agents:
         return []

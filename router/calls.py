@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from router import callbacks, callends, callstate, pop
+from router.calljoin import take_over
 from router.callstate import CallEvent, CallView
 from router.directory import Directory
 from router.matching import client_of
@@ -29,11 +30,16 @@ STREAM = load("stream")
 
 @dataclass(slots=True)
 class CallWork:
-    """The items of one batch that speak of one call."""
+    """The items of one batch that speak of one call. `absorbs`: other rows that turn out to be this call; `inherited`: their
+    events; `left`: to those who saw them.
+    """
 
     channel_id: UUID
     call_id: str
     works: list[Work] = field(default_factory=list)
+    absorbs: list[str] = field(default_factory=list)
+    inherited: list[CallEvent] = field(default_factory=list)
+    left: list[NewEvent] = field(default_factory=list)
 
     @property
     def lead(self) -> Work:
@@ -70,8 +76,13 @@ async def by_call(connection: Connection, works: Sequence[Work]) -> list[CallWor
     wanted = sorted({(w.channel.id, i) for w in works for i in _ids(w)})
     rows = await connection.fetch(SQL.known, [c for c, _ in wanted], [i for _, i in wanted])
     known: dict[tuple[UUID, str], str] = {(row["channel_id"], row["id"]): row["call_id"] for row in rows}
-    calls = _grouped(works, known)
+    asked = {(row["channel_id"], row["call_id"]) for row in rows if row["asked"]}
+    calls = _grouped(works, known, asked)
     for call in calls:
+        for other in call.absorbs:
+            taken = await take_over(connection, call.channel_id, call.call_id, other)
+            call.inherited += taken.events
+            call.left += taken.left
         lead = call.lead
         lead.item.external_id = lead.item.thread_key = call.call_id
         # What is told together stands where its first word would.
@@ -79,8 +90,10 @@ async def by_call(connection: Connection, works: Sequence[Work]) -> list[CallWor
     return calls
 
 
-def _grouped(works: Sequence[Work], known: dict[tuple[UUID, str], str]) -> list[CallWork]:
-    """An item that names two calls new in this batch joins them. Two that are rows already stay two."""
+def _grouped(works: Sequence[Work], known: dict[tuple[UUID, str], str], asked: set[tuple[UUID, str]]) -> list[CallWork]:
+    """An item that names two calls new in this batch joins them. Two that are rows already stay two, but for one that we
+    asked for (`asked`): the PBX may tell of it under its own id before it names ours, and then it is that one.
+    """
     rows = set(known.values())
     calls: dict[tuple[UUID, str], CallWork] = {}
     for work in works:
@@ -88,7 +101,13 @@ def _grouped(works: Sequence[Work], known: dict[tuple[UUID, str], str]) -> list[
         ids = _ids(work) or [f"entry:{work.entry.id}"]
         hits = list(dict.fromkeys(known[channel_id, i] for i in ids if (channel_id, i) in known))
         call_id = next((hit for hit in hits if hit in rows), (hits or ids)[0])
+        ours = [hit for hit in hits if (channel_id, hit) in asked]
+        call_id = ours[0] if len(ours) == 1 else call_id
         call = calls.setdefault((channel_id, call_id), CallWork(channel_id, call_id))
+        for twin in [hit for hit in hits if len(ours) == 1 and hit in rows and hit not in {call_id, *call.absorbs}]:
+            call.absorbs.append(twin)
+            call.works += calls.pop((channel_id, twin), CallWork(channel_id, twin)).works
+            known.update({key: call_id for key, of in known.items() if of == twin and key[0] == channel_id})
         for hit in hits:
             other = calls.get((channel_id, hit))
             if other is not None and other is not call and hit not in rows:
@@ -126,7 +145,8 @@ async def write(
     for call in ordered:
         row = known.get((call.channel_id, call.call_id))
         told = callstate.load(row["events"]) if row is not None else []
-        all_events = callstate.add(told, [_event(w) for w in call.works])
+        all_events = callstate.add(told, [*call.inherited, *(_event(w) for w in call.works)])
+        events += call.left
         if row is not None and len(all_events) == len(told):
             continue
         if row is None and call.lead.thread is None:

@@ -1,7 +1,8 @@
 """Cron, over arq: when the sweeps of router/sweeps.py are due. The only module that knows arq.
 
 Redis decides which worker sweeps this time, nothing more: a job carries no data, so that a flushed Redis loses nothing.
-While Redis is away only the partitions are looked after, which must not wait for it.
+While Redis is away each worker does by itself what people wait for: partitions, ends of wrap-ups, snoozes and reminders.
+What they do is claimed in PostgreSQL, so that nothing happens twice.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ QUEUE = "hub:jobs"
 JOB_S = 55.0
 POLL_S = 0.5
 PARTITIONS_S = 60.0
+ALONE_S = 2.0
+URGENT = ("wrap_ups", "snooze", "reminders")
 PARALLEL = 2
 REDIS_TIMEOUT_S = 5.0
 EVERY_2_S = frozenset(range(1, 60, 2))
@@ -99,17 +102,27 @@ class Jobs:
         while not await self._do(self._partitions):
             await asyncio.sleep(random.uniform(0.5, 1.5))
         looked_at = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._alone(), name="jobs without Redis")
+            while True:
+                try:
+                    await self._work()
+                except (RedisError, OSError, TimeoutError) as error:
+                    if not self._down:
+                        log.warning("jobs_down", error=type(error).__name__)
+                    self._down = True
+                await asyncio.sleep(random.uniform(0.3, 1.0))
+                if time.monotonic() - looked_at > PARTITIONS_S:
+                    looked_at = time.monotonic()
+                    await self._do(self._partitions)
+
+    async def _alone(self) -> None:
+        """Until cancelled. Nobody waits in wrap-up for Redis to come back."""
+        urgent = [job for job in self._jobs if job.name in URGENT]
         while True:
-            try:
-                await self._work()
-            except (RedisError, OSError, TimeoutError) as error:
-                if not self._down:
-                    log.warning("jobs_down", error=type(error).__name__)
-                self._down = True
-            await asyncio.sleep(random.uniform(0.3, 1.0))
-            if time.monotonic() - looked_at > PARTITIONS_S:
-                looked_at = time.monotonic()
-                await self._do(self._partitions)
+            await asyncio.sleep(ALONE_S)
+            for job in urgent if self._down else ():
+                await self._do(job)
 
     async def _work(self) -> None:
         """One arq worker, until Redis fails it."""

@@ -28,10 +28,13 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=3600)]
 
 
 class WrapUp(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """How long agents have to record a call's outcome, in seconds; 0: no wrap-up. `queues`: where it is another time."""
+    """How long agents have to record a call's outcome, in seconds; 0: no wrap-up. `queues`: where it is another time.
+    `chats_on_call`: who talks on the phone is given waiting conversations meanwhile.
+    """
 
     seconds: Seconds = DEFAULT_S
     queues: Annotated[dict[UUID, Seconds], msgspec.Meta(max_length=1000)] = {}
+    chats_on_call: bool = False
 
     def of(self, queue_id: UUID | None) -> int:
         return self.seconds if queue_id is None else self.queues.get(queue_id, self.seconds)

@@ -13,6 +13,7 @@ import msgspec
 from config.errors import BadRequest, Conflict, NotFound
 from storage.db import Connection
 from storage.events import NewEvent
+from storage.owed import settle_owed
 from storage.reading import planned, scoped
 from storage.transfers import end_offer
 
@@ -167,7 +168,10 @@ async def change_conversation(
         raise Conflict(
             "the client already has a newer open conversation in this thread", reason="newer_conversation"
         ) from None
-    ended = await end_offer(connection, conversation_id, "withdrawn") if after.get("status") == "resolved" else []
+    ended = []
+    if after.get("status") == "resolved":
+        ended = await end_offer(connection, conversation_id, "withdrawn")
+        ended += await settle_owed(connection, conversation_id, str(new["disposition"]))
     item = await get_conversation(connection, None, conversation_id)
     heard = await audience_of(connection, conversation_id)
     event = NewEvent("conversation.updated", sorted(heard), {"conversation": item})

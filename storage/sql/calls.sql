@@ -22,8 +22,10 @@ RETURNING c.id
 
 -- name: known
 -- Which calls these ids, aliases included, belong to. $1 channel_id, $2 id: arrays. By way of the conversation, as a
--- call's interaction has no index of its own. Uses external_ref_pkey, interaction_pkey, call_conversation_id_idx.
-SELECT r.channel_id, r.external_id AS id, c.external_id AS call_id
+-- call's interaction has no index of its own; `asked`: we asked the PBX for it. Uses external_ref_pkey, interaction_pkey,
+-- call_conversation_id_idx, outbound_interaction_id_idx.
+SELECT r.channel_id, r.external_id AS id, c.external_id AS call_id,
+    EXISTS (SELECT FROM outbound AS o WHERE o.interaction_id = i.id) AS asked
 FROM unnest($1::uuid[], $2::text[]) AS q (channel_id, id)
 JOIN external_ref AS r
     ON r.channel_id = q.channel_id AND r.kind = 'call' AND r.external_id = q.id AND r.version = ''

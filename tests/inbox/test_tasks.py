@@ -355,3 +355,25 @@ async def test_tasks_by_their_words(world: World) -> None:
     assert [one["title"] for one in await world.anna.walk("/tasks?q=ТОРТ")] == ["Отправить"]
     assert [one["title"] for one in await world.anna.walk("/tasks?q=перезв")] == ["Перезвонить"]
     assert await world.boris.walk("/tasks?q=торт") == []
+
+
+async def test_a_missed_call_resolved_by_hand_owes_nothing(world: World) -> None:
+    """The task to call back is done with its conversation, and says why; people's own tasks about it stay."""
+    client = await world.new_contact(owner=world.anna)
+    conversation = await world.new_conversation(client, assignee=world.anna)
+    own = await make(world.anna, conversation_id=conversation, assignee_id=world.anna.id)
+    owed = await world.store.pool.fetchval(
+        "INSERT INTO task (kind, title, contact_id, conversation_id, assignee_id, key)"
+        " VALUES ('call_back', 'Перезвонить', $1, $2, $3, 'missed_call:1') RETURNING id",
+        client,
+        conversation,
+        world.anna.id,
+    )
+    answer = await world.anna.call("PATCH", f"/conversations/{conversation}", {"status": "resolved"})
+    assert answer.status == 200, answer.body
+    task = (await world.anna.get(f"/tasks/{owed}")).body
+    assert (task["state"], task["done_by"]) == ("done", str(world.anna.id))
+    assert task["result"].startswith("Закрыто вместе с диалогом")
+    assert (await world.anna.get(f"/tasks/{own['id']}")).body["state"] == "open"
+    changed = await world.store.pool.fetch("SELECT data::jsonb AS data FROM event WHERE type = 'task.changed'")
+    assert [row["data"]["task"]["id"] for row in changed] == [str(owed)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from connectors.base import Io, OutMessage
 from connectors.items import Address
 from connectors.telephony.mango import connector
+from router.outbound.dialling import NewCall, queue_call
 from simulator.mango import RECORDING, MangoSimulator
 from storage.bus import Topic
 from storage.store import Store
@@ -237,6 +239,32 @@ async def test_click_to_call_is_known_by_its_command(pbx: Exchange) -> None:
     call = await pbx.call(row["external_id"])
     assert (call["direction"], call["shown_direction"], call["outcome"]) == ("out", "out", "answered")
     assert (call["contact_id"], call["assignee_id"], call["talk_s"]) == (card, anna, 40)
+
+
+async def test_a_summary_told_before_the_command_is_named(pbx: Exchange) -> None:
+    """A click-to-call whose end comes first, and then a leg that names our command: one call, ours, over and closed."""
+    anna = await pbx.agent("Anna", "201")
+    card = await pbx.client("Мария", PHONE)
+    async with pbx.store.pool.acquire() as connection, connection.transaction():
+        asked = NewCall(agent_id=anna, contact_id=card)
+        queued = await queue_call(connection, pbx.store.vault, asked, datetime.now(UTC))
+    script = pbx.sim.script(CLIENT)
+    script.callback("201", str(queued.outbound_id), answered=True)
+    script.summary(extension="201", talked_at=9.0, direction=2)
+    legs, script.events = script.events[:-1], script.events[-1:]
+    await pbx.sim.play(script)
+    assert (await pbx.call(script.entry))["outcome"] == "answered"
+    script.events = legs
+    await pbx.sim.play(script)
+    call = await pbx.call(str(queued.outbound_id))
+    assert (call["outcome"], call["status"], call["assignee_id"], call["talk_s"]) == ("answered", "resolved", anna, 40)
+    assert call["interaction_id"] == queued.interaction_id
+    for table in ("call", "conversation", "interaction"):
+        assert len(await pbx.rows(f"SELECT FROM {table}")) == 1, table
+    refs = await pbx.rows("SELECT DISTINCT interaction_id FROM external_ref WHERE kind = 'call'")
+    assert [row["interaction_id"] for row in refs] == [queued.interaction_id]
+    await pbx.replay_all()
+    assert len(await pbx.rows("SELECT FROM call")) == 1
 
 
 async def test_replay_changes_nothing(pbx: Exchange) -> None:

@@ -62,6 +62,29 @@ async def test_only_who_can_answer_is_given_work(world: World) -> None:
     assert [(a.conversation_id, a.agent_id) for a in (await world.run()).assigned] == [(waiting, right)]
 
 
+async def test_who_talks_on_the_phone_is_given_nothing_meanwhile(world: World) -> None:
+    """Until he hangs up; unless the company wants chats given during calls. A call never finished counts for four hours."""
+    boris = await world.agent("Boris")
+    sales = await world.queue("Sales", boris)
+    channel = UUID(int=900)
+    await world.db.execute("INSERT INTO agent_extension VALUES ($1, '201', $2)", channel, boris)
+    put = "INSERT INTO call (channel_id, external_id, state, employee, started_at) VALUES ($1, $2, $3, '201', $4)"
+    await world.db.execute(put, channel, "old", "talking", NOW - timedelta(hours=5))
+    first = await world.conversation(sales)
+    assert [a.conversation_id for a in (await world.run()).assigned] == [first]
+    second = await world.conversation(sales)
+    await world.db.execute(put, channel, "now", "talking", NOW - timedelta(minutes=1))
+    assert (await world.run()).assigned == []
+    setting = "INSERT INTO workspace_setting (key, value) VALUES ('wrap_up', $1)"
+    await world.db.execute(setting, {"chats_on_call": True})
+    assert [a.conversation_id for a in (await world.run()).assigned] == [second]
+    await world.db.execute("DELETE FROM workspace_setting")
+    third = await world.conversation(sales)
+    assert (await world.run()).assigned == []
+    await world.db.execute("UPDATE call SET state = 'finished' WHERE external_id = 'now'")
+    assert [a.conversation_id for a in (await world.run()).assigned] == [third]
+
+
 async def test_longest_waiting_first_and_vips_ten_minutes_ahead(world: World) -> None:
     """A VIP passes who waited a little longer, not who waited for an hour; one free place goes to one."""
     boris = await world.agent("Boris", message=1)

@@ -254,6 +254,19 @@ async def test_partitions_do_not_wait_for_redis(here: Site, database: Database, 
     assert [line["event"] for line in lines if line["event"].startswith("jobs_")] == ["jobs_down", "jobs_up"]
 
 
+async def test_wrap_up_ends_without_redis(here: Site, database: Database, db: RawConnection) -> None:
+    """An agent whose time to write up a call is over is there again, and is told so, while Redis is away."""
+    gone = Path(database.redis_url.removeprefix("unix://").partition("?")[0]).parent / "nobody-listens.sock"
+    agent = await db.fetchval("INSERT INTO agent (login, name) VALUES ('anna', 'Anna') RETURNING id")
+    since = datetime.now(UTC) - timedelta(seconds=30)
+    await db.execute("INSERT INTO presence VALUES ($1, 'wrap_up', '', $2, now())", agent, since)
+    value = {"since": since.isoformat(), "until": (since + timedelta(seconds=20)).isoformat()}
+    await db.execute("INSERT INTO workspace_setting (key, value) VALUES ($1, $2)", f"wrap_up:{agent}", value)
+    async with running(jobs_of(here, f"unix://{gone}", Ticks())):
+        await here.becomes("SELECT state FROM presence WHERE agent_id = $1", "online", agent)
+    assert [event["state"] for event in await here.events("agent.presence")] == ["online"]
+
+
 async def _told(lines: Sequence[Mapping[str, object]], event: str) -> bool:
     return any(line["event"] == event for line in lines)
 
