@@ -182,7 +182,9 @@ async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
     recording_id = row["recording_id"] if row is not None else None
     new = [ref for ref in callstate.recordings(events) if ref not in callstate.recordings(told)]
     if new:
-        recording_id = await _add_recordings(connection, call, interaction_id, new)
+        begun = view.started_at.astimezone(directory.zone)
+        called = f"Звонок {begun:%Y-%m-%d %H-%M}.mp3"
+        recording_id = await _add_recordings(connection, call, interaction_id, new, called)
     view.recording = str(recording_id) if recording_id is not None else ""
     call_id = await _put(connection, call, view, events, (conversation_id, interaction_id, recording_id))
     if conversation is None:
@@ -201,14 +203,18 @@ async def _write_one(  # noqa: PLR0917 - one round of the loop in `write`
     return [*further, _updated(call, end, closed, interaction_id, agents)], [ended]
 
 
-async def _add_recordings(connection: Connection, call: CallWork, interaction_id: UUID, refs: Sequence[str]) -> UUID:
-    """A provider's link or id, to be fetched by `MediaFetcher`. Returns the last one's attachment."""
+async def _add_recordings(
+    connection: Connection, call: CallWork, interaction_id: UUID, refs: Sequence[str], called: str
+) -> UUID:
+    """A provider's link or id, to be fetched by `MediaFetcher`. `called`: the file's name, which names nobody. Returns the
+    last one's attachment.
+    """
     sources = [to_document({"url": ref} if ref.startswith(("http://", "https://")) else {"id": ref}) for ref in refs]
     rows = await connection.fetch(
         SQL.add_recordings,
         interaction_id,
         call.channel_id,
-        ["recording.mp3"] * len(refs),
+        [called] * len(refs),
         ["audio/mpeg"] * len(refs),
         sources,
     )

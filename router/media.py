@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -216,6 +217,10 @@ class MediaFetcher:
             log.error("attachment_raised", attachment_id=str(file.id), error=type(error).__name__, at=place(error))
             await self._again(file, error)
         else:
+            if file.type.startswith("audio/"):
+                file.describe(
+                    *await asyncio.to_thread(as_it_sounds, self._store.blobs.path(kept.sha256), file.name, file.type)
+                )
             await self._settle(file, "kept", kept=kept)
 
     async def _fetch(self, file: _File) -> Kept:
@@ -292,6 +297,22 @@ class MediaFetcher:
             event_id = await append_events(connection, await _events(connection, file, at, shown))
         if event_id:
             self._store.bus.notify(Topic.EVENTS, event_id)
+
+
+SOUNDS = ((b"RIFF", "audio/wav", ".wav"), (b"OggS", "audio/ogg", ".ogg"), (b"fLaC", "audio/flac", ".flac"))
+
+
+def as_it_sounds(path: Path, name: str, type_: str) -> tuple[str, str]:
+    """Name and type by the file's first bytes: PBXs call every recording an MP3, and a browser that was promised one plays
+    no WAV.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+    for begin, found, ending in SOUNDS:
+        if head == begin and type_ != found:
+            stem, dot, _ = name.rpartition(".")
+            return (stem if dot else name) + ending, found
+    return name, type_
 
 
 async def _events(

@@ -63,6 +63,12 @@ async def begin_wrap_ups(
     return {row["agent_id"]: row["until_at"] for row in rows}
 
 
+async def extend_wrap_up(connection: Connection, agent_id: UUID, seconds: int) -> datetime | None:
+    """Returns until when it lasts now; None: he is in none that would end by itself."""
+    until: datetime | None = await connection.fetchval(SQL.extend, agent_id, float(seconds))
+    return until
+
+
 async def tell_states(
     connection: Connection, agents: Collection[UUID], now: datetime, until: Mapping[UUID, datetime]
 ) -> list[NewEvent]:

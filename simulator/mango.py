@@ -5,6 +5,7 @@
         call = await sim.answered("79990000011")            # through the IVR; a routing command is honoured
         await sim.missed("79990000012", ["201", "202"])
         sim.commands                                        # what the hub commanded, with the code it was answered
+    MangoSimulator(key, salt, recorder=conversation)        # recordings to listen to, of simulator/sound.py
 
 It behaves as Mango where that matters to a hub: a signed form for each event, every event sent once and never again; one
 routing command in `route_every_s`; a command for a call that is over gets 4101; recordings are not there at once. With
@@ -20,7 +21,7 @@ import itertools
 import json
 import random
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -73,7 +74,14 @@ class MangoSimulator(Simulator):
     root = "/vpbx"
 
     def __init__(
-        self, key: str, salt: str, *, pace: float = 0.0, shuffle: random.Random | None = None, repeat: int = 1
+        self,
+        key: str,
+        salt: str,
+        *,
+        pace: float = 0.0,
+        shuffle: random.Random | None = None,
+        repeat: int = 1,
+        recorder: Callable[[int], bytes] = lambda _seconds: RECORDING,
     ) -> None:
         super().__init__()
         self.hook = ""
@@ -87,6 +95,7 @@ class MangoSimulator(Simulator):
         self.client_answers = True
         self.route_every_s = 2.0
         self.pace, self.shuffle, self.repeat = pace, shuffle, repeat
+        self._recorder = recorder
         self._key, self._salt = key, salt
         self._ids = itertools.count(1)
         self._run = f"{time.time_ns():x}"
@@ -139,7 +148,7 @@ class MangoSimulator(Simulator):
             script.now_s += talk_s
         script.ends(ringing, last, 1110)
         script.summary(extension=extension, talked_at=talked_at)
-        recording_id = self._record(script) if record else ""
+        recording_id = self.record(script, talk_s) if record else ""
         await self.play(script)
         return Played(script.entry, last, recording_id)
 
@@ -231,9 +240,10 @@ class MangoSimulator(Simulator):
         script.now_s += 2
         return waiting
 
-    def _record(self, script: Script) -> str:
+    def record(self, script: Script, talk_s: int) -> str:
+        """A recording of so many seconds, told of after a while."""
         recording_id = f"rec-{script.entry}"
-        self.recordings[recording_id] = RECORDING
+        self.recordings[recording_id] = self._recorder(talk_s)
         script.now_s += 20
         at = script.start + int(script.now_s)
         own = {"entry_id": script.entry, "recording_id": recording_id, "timestamp": at}
@@ -317,4 +327,4 @@ class MangoSimulator(Simulator):
         content = self.recordings.get(request.match_info["id"])
         if content is None or request.query:
             return web.Response(status=404)
-        return web.Response(body=content, content_type="audio/mpeg")
+        return web.Response(body=content, content_type="audio/wav" if content[:4] == b"RIFF" else "audio/mpeg")

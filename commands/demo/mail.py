@@ -35,6 +35,7 @@ class MailStage:
         # A mailbox made anew: the hub must not take its UIDs for those of an earlier run.
         self._imap.inbox.uidvalidity = int(time.time())
         self._smtp = SmtpSink()
+        self._told = 0
 
     def settings(self) -> dict[str, object]:
         values: dict[str, object] = {"address": ADDRESS, "name": "Пекарня Матвея", "password": self._imap.password}
@@ -59,12 +60,25 @@ class MailStage:
         if not await self._connected():
             return
         topic = scene.topic(client)
-        before = len(self._to(client))
+        await converse(scene, self._line(client, topic.subject, len(self._to(client))), topic)
 
+    def line(self, client: Client) -> Line:
+        return self._line(client, "Заказ", 0)
+
+    def _line(self, client: Client, subject: str, before: int) -> Line:
         async def write(text: str) -> None:
-            self._imap.deliver(letter(client, topic.subject, text, self._last(client, before)))
+            self._imap.deliver(letter(client, subject, text, self._last(client, before)))
 
-        await converse(scene, Line(("email", client.email), write, lambda: len(self._to(client))), topic)
+        def last() -> str:
+            found = self._to(client)
+            return words(found[-1]) if found else ""
+
+        return Line(("email", client.email), write, lambda: len(self._to(client)), last)
+
+    def news(self) -> list[tuple[str, str]]:
+        fresh = self._smtp.mails[self._told :]
+        self._told = len(self._smtp.mails)
+        return [(address, words(kept)) for kept in fresh for address in kept.recipients]
 
     async def _connected(self) -> bool:
         """Whether the hub's fetcher is here: only what comes after its first look is news to it."""
@@ -84,6 +98,13 @@ class MailStage:
         """Message-ID of the last letter he got in this matter, empty for none."""
         found = self._to(client)[before:]
         return str(message_from_bytes(found[-1].data)["Message-ID"] or "").strip() if found else ""
+
+
+def words(kept: Kept) -> str:
+    """Of a letter that reached a client, what its writer wrote."""
+    mail = message_from_bytes(kept.data, policy=policy.default)
+    body = mail.get_body(("plain", "html"))
+    return str(body.get_content()) if body is not None else ""
 
 
 def letter(client: Client, subject: str, text: str, answers: str) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -75,6 +76,11 @@ class Operators:
     def __init__(self, store: Store, agents: dict[str, UUID]) -> None:
         self._store = store
         self.agents = agents
+        self._said: deque[str] = deque(maxlen=300)
+
+    def spoke(self, text: str) -> bool:
+        """Whether these words, as they reached a client, are of the script."""
+        return any(said in text for said in self._said)
 
     async def stay_online(self, connection: Connection) -> None:
         """Until cancelled, over the connection that holds the demo's lock: if it is lost, so is the demo's turn."""
@@ -140,6 +146,7 @@ class Operators:
 
     async def answer(self, held: Held, text: str, kind: Literal["message", "note"] = "message") -> None:
         """As the inbox sends a reply."""
+        self._said.append(text)
         reply = NewReply(conversation_id=held.id, agent_id=held.assignee_id, kind=kind, text=text)
         try:
             async with self._store.pool.acquire() as connection, connection.transaction():

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from importlib.util import find_spec
+from itertools import takewhile
+from typing import TypeVar
 
 from commands.demo.cast import FAMILIES, WOMEN, Client
+from commands.demo.phone import Phone
 from commands.demo.phrases import dialogue
+from commands.demo.pictures import cake
 from commands.demo.rows import OUR_NUMBER
 from commands.demo.stages import TAKEN_S, Line, Scene, Stage, close, converse
 from connectors import registry
@@ -19,11 +25,35 @@ from router.channels import Channel
 from simulator.mango import MangoSimulator
 from simulator.site import Site
 from simulator.smsc import SmscSimulator
+from simulator.sound import conversation
 from simulator.telegram import TelegramSimulator
 
+T = TypeVar("T")
 NOWHERE = "http://127.0.0.1:9"
+FALLBACK = ("102", "201")
+"""Who is rung where the hub has no opinion."""
+
+RINGS_S = 14.0
+TALKS_S = (35.0, 60.0)
 KEPT = 500
 """What a simulator remembers of the past: a demo that runs for days must not grow."""
+
+
+class News:
+    """What is new in a list that grows at its end and is cut at its beginning."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+
+    def of(self, items: Sequence[T]) -> list[T]:
+        found = list(takewhile(lambda item: item is not self._last, reversed(items)))[::-1]
+        self._last = items[-1] if items else self._last
+        return found
+
+
+@lru_cache(maxsize=1)
+def crushed_cake() -> bytes:
+    return cake(crushed=True)
 
 
 class TelegramStage:
@@ -37,6 +67,7 @@ class TelegramStage:
         self._sim = TelegramSimulator(first_update_id=int(time.time()))
         self._first_message = int(time.time()) - 1_700_000_000
         self._token = ""
+        self._new = News()
 
     def settings(self) -> dict[str, object]:
         token = f"{7_300_000_000 + secrets.randbelow(10**8)}:{secrets.token_urlsafe(26)[:35]}"
@@ -60,14 +91,30 @@ class TelegramStage:
     async def play(self, scene: Scene, client: Client) -> None:
         if scene.rng.random() < 0.15:
             client = _newcomer(scene.rng)
+        topic, sim = scene.topic(client), self._sim
+        if topic.key == "complaint":
+            await self._shows(client)
+        await converse(scene, self.line(client), topic)
+        del sim.sent[:-KEPT], sim.calls[:-KEPT], sim.actions[:-KEPT]
+
+    def line(self, client: Client) -> Line:
         sim, chat = self._sim, client.telegram
-        line = Line(
+        return Line(
             ("telegram", str(chat)),
             lambda text: sim.client_says(self._token, chat, client.name, text),
             lambda: max((sent.message_id for sent in sim.sent if sent.chat_id == chat), default=0),
+            lambda: next((sent.text for sent in reversed(sim.sent) if sent.chat_id == chat), ""),
         )
-        await converse(scene, line, scene.topic(client))
-        del sim.sent[:-KEPT], sim.calls[:-KEPT], sim.actions[:-KEPT]
+
+    def news(self) -> list[tuple[str, str]]:
+        return [(str(sent.chat_id), sent.text) for sent in self._new.of(self._sim.sent)]
+
+    async def _shows(self, client: Client) -> None:
+        """A photo of what went wrong, before he says what."""
+        data = crushed_cake()
+        file = self._sim.keep_file(f"photo-{time.time_ns()}", data)
+        photo = [{"file_id": file, "file_unique_id": file, "width": 640, "height": 480, "file_size": len(data)}]
+        await self._sim.client_says(self._token, client.telegram, client.name, photo=photo)
 
 
 def _newcomer(rng: random.Random) -> Client:
@@ -83,6 +130,7 @@ class SmsStage:
 
     def __init__(self) -> None:
         self._sim = SmscSimulator(repeat_s=0)
+        self._new = News()
 
     def settings(self) -> dict[str, object]:
         words = {name: secrets.token_urlsafe(12) for name in ("psw", "secret")}
@@ -103,15 +151,21 @@ class SmsStage:
         return not client.company
 
     async def play(self, scene: Scene, client: Client) -> None:
+        await converse(scene, self.line(client), scene.topic(client))
+        self._sim.balance = 1000.0
+        del self._sim.calls[:-KEPT]
+
+    def line(self, client: Client) -> Line:
         sim, phone = self._sim, client.phone.removeprefix("+")
-        line = Line(
+        return Line(
             ("phone", client.phone),
             lambda text: sim.client_writes(phone, text, id=str(time.time_ns() // 1_000_000)),
             lambda: sum(sms.phone == phone for sms in sim.sent),
+            lambda: next((sms.text for sms in reversed(sim.sent) if sms.phone == phone), ""),
         )
-        await converse(scene, line, scene.topic(client))
-        self._sim.balance = 1000.0
-        del sim.calls[:-KEPT]
+
+    def news(self) -> list[tuple[str, str]]:
+        return [(f"+{sms.phone}", sms.text) for sms in self._new.of(self._sim.sent)]
 
 
 class FormStage:
@@ -159,6 +213,12 @@ class FormStage:
             await close(scene, address, topic, f"Перезвонили, {topic.disposition}")
         del self._site.sent[:-KEPT]
 
+    def line(self, client: Client) -> None:
+        """One does not write back to a form."""
+
+    def news(self) -> list[tuple[str, str]]:
+        return []
+
 
 class MangoStage:
     """The bakery's PBX: it asks the hub whom to ring, plays the call in real time, and tells of every step."""
@@ -173,13 +233,14 @@ class MangoStage:
         return {"api_key": secrets.token_hex(16), "api_salt": secrets.token_hex(16), "base_url": NOWHERE}
 
     async def start(self) -> dict[str, object]:
+        await asyncio.to_thread(conversation, 30)  # its syllables are made once, which takes a second
         return {"base_url": await self._sim.start()}
 
     async def attach(self, channel: Channel, hook_url: str) -> None:
         key, salt = (getattr(channel.settings, name).get_secret_value() for name in ("api_key", "api_salt"))
         base_url = self._sim.base_url
         await self._sim.stop()
-        self._sim = MangoSimulator(key, salt, pace=1.0)
+        self._sim = MangoSimulator(key, salt, pace=1.0, recorder=conversation)
         await self._sim.start(port=int(base_url.rpartition(":")[2].partition("/")[0]))
         self._sim.hook = hook_url
 
@@ -196,14 +257,44 @@ class MangoStage:
         await scene.pace.turn()
         if scene.rng.random() < 0.75:
             talk_s = scene.rng.randint(12, 45)
-            await self._sim.answered(phone, "101", line=number, greeting_s=2.0, talk_s=talk_s, record=False)
+            await self._sim.answered(phone, scene.rng.choice(FALLBACK), line=number, greeting_s=2.0, talk_s=talk_s)
         else:
             await self._sim.missed(phone, ["102"], line=number)
             address = ("phone", client.phone)
             if await scene.operators.wait_for(scene.channel.id, *address, TAKEN_S, unread=False) is not None:
                 await close(scene, address, topic, f"Перезвонили, {topic.disposition}")
+        self._forget()
+
+    async def ring(self, scene: Scene, client: Client, extension: str, phone: Phone) -> None:
+        """A call at a visitor's own phone: he answers, or it does by itself; he hangs up, or the client does."""
+        sim, begun = self._sim, time.monotonic()
+        number = OUR_NUMBER.removeprefix("+")
+        script = sim.script(client.phone.removeprefix("+"), number)
+        leg = script.rings(extension)
+        await sim.play(script)
+        await phone.pressed(scene.channel.id, script.entry, "answer", RINGS_S)
+        script.now_s = talked_at = time.monotonic() - begun
+        script.talks(leg, extension)
+        await sim.play(script)
+        await phone.pressed(scene.channel.id, script.entry, "hang_up", scene.rng.uniform(*TALKS_S))
+        script.now_s = time.monotonic() - begun
+        script.ends(leg, extension, 1110)
+        script.summary(extension=extension, talked_at=talked_at)
+        sim.record(script, round(script.now_s - talked_at))
+        await sim.play(script)
+        self._forget()
+
+    def line(self, client: Client) -> None:
+        """One does not write to a phone."""
+
+    def news(self) -> list[tuple[str, str]]:
+        return []
+
+    def _forget(self) -> None:
         sim = self._sim
         del sim.told[:-KEPT], sim.statuses[:-KEPT], sim.commands[:-KEPT]
+        for old in list(sim.recordings)[:-20]:
+            del sim.recordings[old]
 
 
 def _mail() -> Stage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,8 +14,9 @@ from aiohttp import ClientError
 from commands.demo.cast import FIRM, LOGINS, Client, clients
 from commands.demo.filling import SEED, Demo, fill, is_empty, note_channel, read_demo
 from commands.demo.operators import Operators, Pace
-from commands.demo.providers import stages
-from commands.demo.stages import Scene, Stage
+from commands.demo.phone import Phone
+from commands.demo.providers import MangoStage, stages
+from commands.demo.stages import Scene, Stage, chat
 from config.errors import HubError
 from router.channels import Channels, add_channel, change_settings
 from storage.bus import Topic
@@ -27,6 +29,7 @@ RETRY_S = 10.0
 ELSEWHERE_S = 60.0
 STOP_S = 5.0
 TALKS = 5
+REACT_S = 1.0
 
 
 async def run_demo(store: Store, channels: Channels, address: str) -> None:
@@ -100,9 +103,11 @@ class _Play:
     stages: dict[str, Stage] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(TALKS))
+    people: list[Client] = field(default_factory=list)
 
     async def run(self, connection: Connection) -> None:
         """Until cancelled or something fails; then the providers' side is stopped. `connection` holds the lock."""
+        self.people = clients(random.Random(SEED), datetime.now(self.store.settings.zone).date())
         try:
             for name, stage in stages().items():
                 self.stages[name] = stage
@@ -111,6 +116,8 @@ class _Play:
                 tasks.create_task(self.operators.stay_online(connection), name="demo presence")
                 tasks.create_task(self.operators.tidy(self.demo.filled_at), name="demo tidy")
                 tasks.create_task(self._traffic(), name="demo traffic")
+                tasks.create_task(self._reactions(), name="demo reactions")
+                tasks.create_task(self._phones(), name="demo phones")
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
@@ -141,7 +148,7 @@ class _Play:
         """A few matters at a time, each of another client; at first one on each channel, so that all are seen soon."""
         rng = random.Random()
         pace = Pace(rng)
-        people = clients(random.Random(SEED), datetime.now(self.store.settings.zone).date())
+        people = self.people
         first = list(self.stages)
         async with asyncio.TaskGroup() as talks:
             while True:
@@ -158,6 +165,55 @@ class _Play:
                 self.busy.add(client.name)
                 scene = Scene(rng, pace, self.operators, channel, self.store.settings.zone)
                 talks.create_task(self._talk(stage, scene, client), name=name)
+
+    async def _reactions(self) -> None:
+        """Whoever was written to by a person, and not in a script's turn, answers."""
+        rng = random.Random()
+        async with asyncio.TaskGroup() as talks:
+            while True:
+                await asyncio.sleep(REACT_S)
+                for name, stage in self.stages.items():
+                    for address, text in stage.news():
+                        client = self._whose(address)
+                        line = stage.line(client) if client is not None else None
+                        channel = self.channels.get(self.demo.channels[name])
+                        if client is None or line is None or channel is None or client.name in self.busy:
+                            continue
+                        if self.operators.spoke(text):
+                            continue
+                        self.busy.add(client.name)
+                        scene = Scene(rng, Pace(rng), self.operators, channel, self.store.settings.zone)
+                        talks.create_task(self._apart(chat(scene, line), client), name=f"{name} answers")
+
+    def _whose(self, address: str) -> Client | None:
+        return next((p for p in self.people if address in {p.phone, p.email, str(p.telegram)}), None)
+
+    async def _phones(self) -> None:
+        """The visitor's own phone rings; nothing of it where there is no telephony."""
+        stage, rng = self.stages.get("mango"), random.Random()
+        if not isinstance(stage, MangoStage):
+            return
+        phone = Phone(self.store, rng, self.people)
+        async with asyncio.TaskGroup() as calls:
+            while True:
+                await asyncio.sleep(REACT_S)
+                channel = self.channels.get(self.demo.channels["mango"])
+                for login in await phone.due() if channel is not None else ():
+                    client = phone.caller(login, lambda one: one.name not in self.busy)
+                    if client is None or channel is None:
+                        continue
+                    self.busy.add(client.name)
+                    scene = Scene(rng, Pace(rng), self.operators, channel, self.store.settings.zone)
+                    ring = stage.ring(scene, client, phone.extension(login), phone)
+                    calls.create_task(self._apart(ring, client), name=f"phone of {login}")
+
+    async def _apart(self, matter: Coroutine[None, None, None], client: Client) -> None:
+        try:
+            await matter
+        except (*DATABASE_ERRORS, ClientError, HubError) as error:
+            log.info("demo_talk_ended", error=type(error).__name__)
+        finally:
+            self.busy.discard(client.name)
 
     async def _talk(self, stage: Stage, scene: Scene, client: Client) -> None:
         try:

@@ -15,11 +15,14 @@ from commands.demo.cast import Client
 from commands.demo.filling import closed_queues
 from commands.demo.operators import Operators, Pace
 from commands.demo.phrases import Topic, dialogue, pick_topic
+from commands.demo.reactions import LAST, reply_to
 from router.channels import Channel
 
 TAKEN_S = 180.0
 HEARD_S = 60.0
 LOOK_S = 0.3
+THINKS_S = (3.0, 7.0)
+CHAT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,23 @@ class Stage(Protocol):
     async def play(self, scene: Scene, client: Client) -> None:
         """One client's matter from its beginning to its end."""
 
+    def news(self) -> list[tuple[str, str]]:
+        """What reached clients since this was last asked: (address, words)."""
+
+    def line(self, client: Client) -> Line | None:
+        """His way to write here; None where one does not write."""
+
 
 @dataclass(frozen=True)
 class Line:
-    """A client's way to write and to be answered. `address`: (identity kind, value); `got`: a number that grows with what reached him."""
+    """A client's way to write and to be answered. `address`: (identity kind, value); `got`: a number that grows with what
+    reached him; `last`: the newest of it, in words.
+    """
 
     address: tuple[str, str]
     say: Callable[[str], Awaitable[object]]
     got: Callable[[], int]
+    last: Callable[[], str]
 
 
 async def converse(scene: Scene, line: Line, topic: Topic) -> None:
@@ -86,17 +98,33 @@ async def converse(scene: Scene, line: Line, topic: Topic) -> None:
             await operators.answer(held, answer)
         if not await _heard(line, before):
             return
+        if not operators.spoke(line.last()):
+            await chat(scene, line)
+            return
     await close(scene, line.address, topic)
+
+
+async def chat(scene: Scene, line: Line) -> None:
+    """A person has written to the client: he answers within seconds, a few times, while he is written to."""
+    for said in range(LAST):
+        reply = reply_to(scene.rng, line.last(), said)
+        if not reply:
+            return
+        await asyncio.sleep(scene.rng.uniform(*THINKS_S))
+        before = line.got()
+        await line.say(reply)
+        if not await _heard(line, before, CHAT_S) or scene.operators.spoke(line.last()):
+            return
 
 
 def _reached(line: Line, before: int) -> bool:
     return line.got() > before
 
 
-async def _heard(line: Line, before: int) -> bool:
+async def _heard(line: Line, before: int, timeout_s: float = HEARD_S) -> bool:
     """Whether something reached the client."""
     try:
-        async with asyncio.timeout(HEARD_S):
+        async with asyncio.timeout(timeout_s):
             while not _reached(line, before):
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from config.errors import BadRequest, Forbidden, NotFound
+from config.errors import BadRequest, Conflict, Forbidden, NotFound
 from inbox.api.conversations import words_of
 from inbox.api.lists import Aware, Page, Walk, to_page
 from inbox.api.messages import Accepted, accepted
@@ -16,7 +16,7 @@ from inbox.api.routes import Change, Ctx, Routes
 from router.callers import Caller, to_caller
 from router.outbound.dialling import NewCall, queue_call
 from router.outbound.replies import NewReply, queue_reply
-from router.wrapup import KEY, WrapUp, read_wrap_up
+from router.wrapup import KEY, WrapUp, extend_wrap_up, read_wrap_up
 from storage.bus import Topic
 from storage.calls import CallFilter, CallItem, get_call, list_calls, record_disposition
 from storage.contacts import get_contact
@@ -132,6 +132,23 @@ async def put_wrap_up(change: Change, body: WrapUp) -> WrapUp:
     await write_setting(change.connection, KEY, after)
     await change.note("wrap_up.set", ("workspace", KEY), msgspec.to_builtins(before), after)
     return body
+
+
+class MoreTime(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=600)] = 60
+
+
+class WrapUpEnd(msgspec.Struct, kw_only=True):
+    until: datetime
+
+
+@routes.add("POST", "/wrap-up/more", "A little more time to write up one's call", scope="write")
+async def more_wrap_up(ctx: Ctx, change: Change, body: MoreTime) -> WrapUpEnd:
+    """Raises Conflict for who is in no wrap-up, or in one of his own choosing, which ends by his word alone."""
+    until = await extend_wrap_up(change.connection, ctx.actor.person, body.seconds)
+    if until is None:
+        raise Conflict("you are in no wrap-up now: it ended, or was ended")
+    return WrapUpEnd(until=until)
 
 
 class Dial(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

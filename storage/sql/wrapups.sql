@@ -26,6 +26,16 @@ FROM begun AS b ORDER BY b.agent_id
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()
 RETURNING substr(s.key, 9)::uuid AS agent_id, (s.value ->> 'until')::timestamptz AS until_at
 
+-- name: extend
+-- More time for an agent whose wrap-up goes on. $1 agent, $2 seconds. Returns its new end.
+UPDATE workspace_setting AS s
+SET value = s.value || jsonb_build_object(
+        'until', greatest((s.value ->> 'until')::timestamptz, now()) + make_interval(secs => $2)), updated_at = now()
+FROM presence AS p
+WHERE s.key = 'wrap_up:' || $1::uuid AND p.agent_id = $1::uuid AND p.state = 'wrap_up'
+  AND (s.value ->> 'since')::timestamptz = p.since
+RETURNING (s.value ->> 'until')::timestamptz AS until_at
+
 -- name: finish
 -- Wrap-ups that are over. Who has changed his state himself keeps it. Returns who is back.
 WITH over AS (

@@ -135,7 +135,8 @@ async def test_links_to_recordings(pipe: Pipe) -> None:
     )
     assert [row["source"] for row in rows] == [{"url": link}]
     shown = msgspec.json.decode(rows[0]["body"])
-    assert shown["attachments"] == [{"id": str(rows[0]["id"]), "name": "recording.mp3", "type": "audio/mpeg"}]
+    name = f"Звонок {NOW.astimezone(pipe.store.settings.zone) - timedelta(seconds=5):%Y-%m-%d %H-%M}.mp3"
+    assert shown["attachments"] == [{"id": str(rows[0]["id"]), "name": name, "type": "audio/mpeg"}]
     assert shown["call"]["recording"] == str(rows[0]["id"])
     assert all("secret" not in str(event) for event in await pipe.events("call.updated"))
 
