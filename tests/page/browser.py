@@ -135,9 +135,10 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    at: Browser, url: str, *, size: tuple[int, int] = DESKTOP, language: str = "ru-RU", dark: bool = False
+    at: Browser, hub: Hub | str, *, size: tuple[int, int] = DESKTOP, language: str = "ru-RU", dark: bool = False
 ) -> AsyncIterator[Desk]:
-    """A browser profile of its own: nothing is remembered from another."""
+    """A browser profile of its own: nothing is remembered from another. `hub`: or its address by another way."""
+    url = hub if isinstance(hub, str) else hub.url
     context = await at.new_context(
         viewport={"width": size[0], "height": size[1]},
         locale=language,

@@ -12,6 +12,7 @@ import base64
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page
@@ -25,7 +26,7 @@ FOLDER = ROOT / "docs" / "screens"
 MOST_BYTES = 60_000
 QUALITIES = (72, 60, 50, 40, 30)
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SETTLE_S = 20
 """The demo's first live minute: something has come in everywhere by then."""
 
