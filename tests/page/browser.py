@@ -30,7 +30,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
 from inbox.page import DIST
 from simulator.smsc import SmscSimulator
@@ -48,6 +48,8 @@ needed = [
     pytest.mark.skipif(not (DIST / "index.html").is_file(), reason="the page is not built: make setup"),
 ]
 _numbers = itertools.count(1)
+# A reply is held for five seconds before it leaves; a busy machine takes its time besides.
+expect.set_options(timeout=WAIT_MS)
 
 
 @asynccontextmanager

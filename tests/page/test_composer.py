@@ -57,6 +57,13 @@ async def _open(desk: Desk, words: str) -> None:
     await expect(_field(desk.page)).to_be_visible()
 
 
+async def _rename_sms(office: Office) -> str:
+    """The offices of earlier tests have left their channels behind; this one is told apart by its name."""
+    name = f"Наши SMS {next(_chats)}"
+    await office.house.api.call("PATCH", f"/channels/{office.channel_id}", {"name": name})
+    return name
+
+
 async def test_attached_picture_arrives(office: Office) -> None:
     """A picture is seen before it goes, and reaches the client with its words; what SMS can't carry is said at once."""
     anna = await office.hire("Анна Белова")
@@ -154,7 +161,7 @@ async def test_planned_message_is_changed_and_sent(office: Office) -> None:
 
 async def test_reply_over_another_channel_and_writing_first(office: Office) -> None:
     """A client of the bot is answered by SMS, as his card has a phone; the bubble leads to that conversation."""
-    anna = await office.hire("Анна Белова")
+    anna, sms = await office.hire("Анна Белова"), await _rename_sms(office)
     async with bot_of(office) as bot, office.desk(anna) as desk:
         page, client = desk.page, office.client()
         await bot.client_says("Пришлите адрес на телефон")
@@ -162,7 +169,7 @@ async def test_reply_over_another_channel_and_writing_first(office: Office) -> N
         card = (await office.house.api.call("GET", f"/conversations/{page.url.rpartition('/')[2]}"))["contact_id"]
         await office.house.api.call("POST", f"/contacts/{card}/identities", {"kind": "phone", "value": f"+{client}"})
         await page.locator("[data-way]").click()
-        await page.get_by_role("menuitemcheckbox", name=f"+{client}").click()
+        await page.get_by_role("menuitemcheckbox", name=sms).click()
         await _field(page).fill("Большая Московская, 10")
         await page.keyboard.press("Control+Enter")
         await expect(page.locator('[data-state="delivered"]')).to_be_visible()
@@ -175,7 +182,7 @@ async def test_reply_over_another_channel_and_writing_first(office: Office) -> N
 
 async def test_client_is_written_to_first(office: Office) -> None:
     """A client without a conversation has his addresses to choose from; what is sent there reaches him."""
-    anna = await office.hire("Анна Белова")
+    anna, sms = await office.hire("Анна Белова"), await _rename_sms(office)
     client = office.client()
     body = {"name": "Фёдор Ильин", "identities": [{"kind": "phone", "value": f"+{client}"}]}
     async with office.desk(anna) as desk:
@@ -183,7 +190,7 @@ async def test_client_is_written_to_first(office: Office) -> None:
         mine = await page.request.post(f"{desk.url}/api/v1/contacts", data=body)
         card = (await mine.json())["id"]
         await page.goto(f"{desk.url}/inbox?contact={card}")
-        await page.locator("[data-begin]").get_by_role("button", name=f"+{client}").first.click()
+        await page.locator("[data-begin]").get_by_role("button", name=sms).click()
         await expect(_field(page)).to_be_focused()
         await page.keyboard.type("Ваш заказ готов")
         await page.keyboard.press("Control+Enter")
