@@ -1,7 +1,7 @@
 import { watch } from "vue"
 import { useInteractions } from "@/stores/interactions"
 
-const KEPT = 20
+const KEPT = 40
 const recent: string[] = []
 
 /** Threads of the last conversations stay in memory, older ones are read anew; what still waits to be sent always stays. */
@@ -19,12 +19,24 @@ export function useRecent(open: () => string): void {
   }, { immediate: true })
 }
 /** What is likely to be opened next is read before it is asked for. */
-export function usePrefetch(): (id: string | undefined) => void {
+export function usePrefetch() {
   const store = useInteractions()
-  return (id) => {
+  let turn = 0
+
+  async function one(id: string | undefined): Promise<void> {
     if (!id) return
     const thread = store.threadOf(id)
-    if (!thread.loaded && !thread.loading) void store.load(id)
+    if (thread.loaded || thread.loading) return
     if (!recent.includes(id)) recent.splice(Math.max(0, recent.length - 1), 0, id)
+    await store.load(id)
   }
+  /** One after another, so that they are in nobody's way; others asked for meanwhile take their place. */
+  async function all(ids: string[]): Promise<void> {
+    const mine = ++turn
+    for (const id of ids) {
+      if (mine !== turn || document.visibilityState !== "visible") return
+      await one(id)
+    }
+  }
+  return { one, all }
 }

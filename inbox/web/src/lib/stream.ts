@@ -1,10 +1,12 @@
-import { computed, ref } from "vue"
+import { computed, onScopeDispose, ref } from "vue"
 import { call } from "@/api/client"
 import { firstUnread, grouped, ordered, type Row } from "@/lib/grouping"
+import { afterDrawing } from "@/lib/later"
 import { dayOf } from "@/lib/time"
 import { useWindow } from "@/lib/window"
 import { useInteractions } from "@/stores/interactions"
 
+const FIRST = 20
 const DRAWN = 60
 interface Asked { conversation: string; contact: string; scope: "one" | "all"; at?: string; day?: string; unread: number }
 
@@ -26,8 +28,10 @@ export function useStream(asked: Asked) {
   const store = useInteractions()
   const window = useWindow()
   const windowed = ref(false)
-  /** How many of the newest are drawn; more as one scrolls up, so that a long conversation opens as fast as a short one. */
-  const drawn = ref(DRAWN)
+  /** How many of the newest are drawn: at first what is in sight, then a page, then more as one scrolls up. A long conversation opens as fast as a short one. */
+  const drawn = ref(FIRST)
+  let off: (() => void) | undefined
+  onScopeDispose(() => off?.())
   const fresh = ref<string>()
   const thread = computed(() => store.threadOf(asked.conversation))
   const part = computed(() => (windowed.value ? window.part : { ...thread.value, newer: null }))
@@ -53,13 +57,15 @@ export function useStream(asked: Asked) {
     return asked.day ? new Date(`${asked.day}T00:00:00`).toISOString() : undefined
   }
   async function open(): Promise<void> {
-    drawn.value = DRAWN
+    off?.()
+    drawn.value = FIRST
     fresh.value = undefined
     const known = asked.at ? store.threadOf(asked.conversation).items.has(asked.at) : false
     windowed.value = asked.scope === "all" || !!asked.day || (!!asked.at && !known)
     if (windowed.value) await window.open(asked.scope === "all" ? { contact: asked.contact } : { conversation: asked.conversation }, await moment())
     else if (!thread.value.loaded) await store.load(asked.conversation)
     if (known && asked.at) drawn.value = Math.max(DRAWN, all.value.length - all.value.findIndex((item) => item.id === asked.at) + DRAWN / 2)
+    off = afterDrawing(() => (drawn.value = Math.max(drawn.value, DRAWN)))
     if (asked.unread && !asked.at) fresh.value = firstUnread(all.value, asked.unread)
   }
   async function earlier(): Promise<void> {
