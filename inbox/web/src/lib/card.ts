@@ -12,7 +12,8 @@ const GATHER_MS = 400
 export function useCard(id: () => string) {
   const client = useQueryClient()
   const key = computed(() => ["card", id()])
-  const query = useQuery({ queryKey: key, queryFn: ({ signal }) => call("get", "/api/v1/contacts/{contact_id}", { path: { contact_id: id() }, signal }) })
+  // What was read before is shown at once, and read anew: nobody listened meanwhile.
+  const query = useQuery({ queryKey: key, staleTime: 0, queryFn: ({ signal }) => call("get", "/api/v1/contacts/{contact_id}", { path: { contact_id: id() }, signal }) })
   const card = computed<Card | undefined>(() => query.data.value)
   const busy = ref(0)
   let turn: Promise<unknown> = Promise.resolve()
