@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -32,11 +32,24 @@ class SecondFactorState(msgspec.Struct, kw_only=True):
     recovery_left: int
 
 
+class Notices(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the page tells while nobody looks at it: messages in one's conversations, conversations offered, notes that name
+    one, tasks whose time to remind has come; and with which sound.
+    """
+
+    messages: bool = True
+    transfers: bool = True
+    mentions: bool = True
+    tasks: bool = True
+    sound: Literal["none", "soft", "bell"] = "none"
+
+
 class Profile(msgspec.Struct, kw_only=True):
     """What the caller sees of himself and may change."""
 
     agent: AgentItem
     theme: Theme
+    notices: Notices
     second_factor: SecondFactorState
 
 
@@ -46,6 +59,7 @@ class ProfilePatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | msgspec.UnsetType = msgspec.UNSET
     language: Literal["ru", "en"] | msgspec.UnsetType = msgspec.UNSET
     theme: Theme | msgspec.UnsetType = msgspec.UNSET
+    notices: Notices | msgspec.UnsetType = msgspec.UNSET
     password: Annotated[str, msgspec.Meta(min_length=8, max_length=1000)] | msgspec.UnsetType = msgspec.UNSET
     old_password: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
@@ -63,27 +77,43 @@ async def _profile(connection: Connection, agent_id: UUID) -> Profile:
     state = SecondFactorState(
         enabled=standing.enabled, required=standing.required, recovery_left=standing.recovery_left
     )
-    return Profile(agent=await get_agent(connection, agent_id), theme=theme, second_factor=state)
+    return Profile(
+        agent=await get_agent(connection, agent_id),
+        theme=theme,
+        notices=_notices(kept.get("notices")),
+        second_factor=state,
+    )
+
+
+def _notices(kept: object) -> Notices:
+    """What was never written, or by a version that knew more, is as for somebody new."""
+    try:
+        return msgspec.convert(kept or {}, Notices)
+    except msgspec.ValidationError:
+        return Notices()
 
 
 def _key(agent_id: UUID) -> str:
     return f"profile:{agent_id}"
 
 
-@routes.add("PATCH", "/me", "Change one's own name, language, theme or password", scope="write")
+@routes.add("PATCH", "/me", "Change one's own name, language, theme, notices or password", scope="write")
 async def patch_profile(ctx: Ctx, body: ProfilePatch) -> Profile:
     agent_id = ctx.actor.person
     changes = given(body)
     changes.pop("old_password", None)
-    password, theme = changes.pop("password", ""), changes.pop("theme", None)
+    password = changes.pop("password", "")
+    own: dict[str, Any] = {
+        name: msgspec.to_builtins(changes.pop(name)) for name in ("theme", "notices") if name in changes
+    }
     if password:
         await check_password(ctx, body.old_password)
     async with ctx.change() as change:
         connection = change.connection
         if changes:
             await change_agent(connection, agent_id, changes)
-        if theme:
-            await merge_setting(connection, _key(agent_id), {"theme": theme})
+        if own:
+            await merge_setting(connection, _key(agent_id), own)
         if password:
             keep = ctx.actor.credential if ctx.actor.kind == "session" else None
             await set_password(connection, agent_id, password, keep=keep)

@@ -135,3 +135,16 @@ async def test_supervisors_see_the_team(world: World) -> None:
     away = {item["name"]: item for item in await world.sue.walk("/presence/all")}["Anna"]
     assert (away["online"], away["deputy_id"]) == (False, str(world.boris.id))
     assert (await world.anna.get("/presence/all")).status == 403
+
+
+async def test_notices_are_ones_own_and_kept(world: World) -> None:
+    """What to be told of is as usual at first, kept as chosen, and nobody else's; a theme chosen beside it stays."""
+    usual = (await world.anna.get("/me")).body["notices"]
+    assert (await world.anna.call("PATCH", "/me", {"theme": "dark"})).status == 200
+    chosen = {"messages": False, "sound": "bell"}
+    changed = await world.anna.call("PATCH", "/me", {"notices": chosen})
+    assert changed.status == 200, changed.body
+    mine = (await world.anna.get("/me")).body
+    assert (mine["theme"], mine["notices"]) == ("dark", usual | chosen)
+    assert (await world.boris.get("/me")).body["notices"] == usual
+    assert (await world.anna.call("PATCH", "/me", {"notices": {"sound": "siren"}})).status == 422

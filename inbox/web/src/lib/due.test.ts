@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { byDue, dueOf, fromLocal, laterTask, toLocal, usualTimes } from "./due"
+import { byDue, dueOf, fromLocal, laterTask, toLocal, usualTimes, remindAt, remindIn } from "./due"
 
 const NOW = new Date(2026, 4, 5, 12, 0).getTime()
 const at = (day: number, hour: number): string => new Date(2026, 4, day, hour).toISOString()
@@ -28,4 +28,14 @@ test("a moment goes into the field and back unchanged, and nonsense is no moment
 test("this evening is offered only while it is far", () => {
   expect(usualTimes(NOW).map((one) => one.name)).toContain("evening")
   expect(usualTimes(new Date(2026, 4, 5, 17).getTime()).map((one) => one.name)).not.toContain("evening")
+})
+
+test("a reminder is so many minutes before, and is found again as one of those to choose from", () => {
+  const due = "2026-11-25T12:00:00.000Z"
+  expect(remindAt(due, "15")).toBe("2026-11-25T11:45:00.000Z")
+  expect(remindAt(due, "")).toBeNull()
+  expect(remindAt(null, "15")).toBeNull()
+  expect(remindIn(due, "2026-11-25T11:44:00.000Z")).toBe("15")
+  expect(remindIn(due, due)).toBe("0")
+  expect(remindIn(due, null)).toBe("")
 })

@@ -40,6 +40,16 @@ export function fromLocal(text: string): string | null {
   const at = new Date(text)
   return text && !Number.isNaN(at.getTime()) ? at.toISOString() : null
 }
+/** Minutes before the task is due at which one is reminded; nearest of what can be chosen. */
+export const REMINDERS = [0, 15, 60, 1440] as const
+export function remindIn(due_at: string | null | undefined, remind_at: string | null | undefined): string {
+  if (!due_at || !remind_at) return ""
+  const minutes = (Date.parse(due_at) - Date.parse(remind_at)) / 60_000
+  return String(REMINDERS.reduce((best: number, one) => (Math.abs(one - minutes) < Math.abs(best - minutes) ? one : best), REMINDERS[0]))
+}
+export function remindAt(due_at: string | null, minutes: string): string | null {
+  return due_at && minutes !== "" ? new Date(Date.parse(due_at) - Number(minutes) * 60_000).toISOString() : null
+}
 /** Usual times to put a task to: in an hour, this evening while it is far, tomorrow and in a week at ten. */
 export function usualTimes(now: number): { name: "hour" | "evening" | "tomorrow" | "week"; at: string }[] {
   const iso = (at: number): string => new Date(at).toISOString()

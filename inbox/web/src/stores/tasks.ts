@@ -74,7 +74,7 @@ export const useTasks = defineStore("tasks", () => {
   const done = (id: string, result: string): Promise<void> => change(id, { state: "done", result }, () => call("post", "/api/v1/tasks/{task_id}/done", { ...path(id), body: { result } }))
   const cancel = (id: string, result: string): Promise<void> => change(id, { state: "cancelled", result }, () => call("post", "/api/v1/tasks/{task_id}/cancel", { ...path(id), body: { result } }))
   const reopen = (id: string): Promise<void> => change(id, { state: "open" }, () => call("post", "/api/v1/tasks/{task_id}/reopen", path(id)))
-  const put = (id: string, changes: Partial<Pick<Task, "title" | "text" | "due_at" | "assignee_id">>): Promise<void> =>
+  const put = (id: string, changes: Partial<Pick<Task, "title" | "text" | "due_at" | "ends_at" | "remind_at" | "assignee_id">>): Promise<void> =>
     change(id, changes, () => call("patch", "/api/v1/tasks/{task_id}", { ...path(id), body: { ...changes, version: rows.get(id)?.version } }))
 
   listen("task.", ({ data, type }) => {
