@@ -217,7 +217,7 @@ async def test_draft_follows_to_another_device(office: Office) -> None:
 
 
 async def test_sent_while_the_hub_is_away(office: Office) -> None:
-    """With the connection cut messages wait, also over a reload of nothing but the network; then each goes once, in order."""
+    """With the connection cut messages wait; once it is back each goes once, in order."""
     anna = await office.hire("Анна Белова")
     async with wire_to(office.house.hub) as wire, office.desk(anna, url=wire.url) as desk:
         page, client = desk.page, office.client()
@@ -232,6 +232,39 @@ async def test_sent_while_the_hub_is_away(office: Office) -> None:
         wire.mend()
         await expect(page.locator('[data-state="delivered"]')).to_have_count(3, timeout=40_000)
         assert [one.text for one in office.sms.sent] == ["Первое", "Второе", "Третье"]
+
+
+async def test_waiting_message_outlives_the_page(office: Office) -> None:
+    """What the hub did not get before the page was closed goes when it is opened again, once."""
+    anna = await office.hire("Анна Белова")
+    async with office.desk(anna) as desk:
+        page, client = desk.page, office.client()
+        await office.sms.client_writes(client, "Вы тут?")
+        await _open(desk, "Вы тут?")
+        await page.route("**/messages", lambda route: route.abort())
+        await _field(page).fill("Мы тут")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator('[data-state="waiting"]')).to_be_visible()
+        await page.unroute("**/messages")
+        await page.reload()
+        await expect(page.locator('[data-state="delivered"]')).to_be_visible()
+        assert [one.text for one in office.sms.sent] == ["Мы тут"]
+
+
+async def test_send_and_resolve(office: Office) -> None:
+    """Ctrl+Shift+Enter answers and closes: the conversation leaves the list, and the answer its seconds later arrives."""
+    anna = await office.hire("Анна Белова")
+    async with office.desk(anna) as desk:
+        page, client = desk.page, office.client()
+        await office.sms.client_writes(client, "Спасибо, всё получил")
+        await _open(desk, "Спасибо, всё получил")
+        await page.keyboard.press("r")
+        await page.keyboard.type("Приятного аппетита!")
+        await page.keyboard.press("Control+Shift+Enter")
+        await expect(desk.row("Приятного аппетита!")).to_have_count(0)
+        await office.sms.wait(lambda: bool(office.sms.sent), 20)
+        assert [one.text for one in office.sms.sent] == ["Приятного аппетита!"]
+        desk.must_be_clean()
 
 
 async def test_message_becomes_a_task(office: Office) -> None:

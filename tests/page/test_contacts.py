@@ -130,7 +130,12 @@ async def test_table_of_windows_is_brought_in(tmp_path: Path) -> None:
 
 async def test_what_a_colleague_changes_is_seen_at_once() -> None:
     """A name, a tag and a task changed on one desk are on the other without a reload; an edit of an older card is told."""
-    async with office() as at, browser() as chromium, desk(chromium, at.hub.url) as anna, desk(chromium, at.hub.url) as boris:
+    async with (
+        office() as at,
+        browser() as chromium,
+        desk(chromium, at.hub.url) as anna,
+        desk(chromium, at.hub.url) as boris,
+    ):
         card = await at.card("Пётр")
         for one, login in ((anna, "anna"), (boris, "boris")):
             await one.sign_in(login)

@@ -57,5 +57,8 @@ export const area: Area = {
     { press: "u", label: "inbox.key_unread" },
     { press: "h", label: "inbox.key_scope" },
     { press: "mod+Enter", label: "inbox.key_send" },
+    { press: "mod+Shift+Enter", label: "compose.key_resolve" },
+    { press: "/", label: "compose.key_canned" },
+    { press: "@", label: "compose.key_mention" },
   ],
 }

@@ -49,7 +49,7 @@ export function useComposer(row: () => Conversation) {
     const copy: Draft = { ...now, ...to, files: now.files.map((file) => ({ ...file })), reply_to: way.value?.able.reply_to && own.value ? now.reply_to : null }
     const mentions = note ? mentionsIn(now.text, [...agents.rows.values()]) : []
     uploads.sweep(conversation)
-    await drafts.clear(conversation, now.kind)
+    await drafts.clear(conversation)
     store.send(conversation, copy, { mentions, meta, send_at, hold_s: !note && habits.undo && !send_at ? undoSeconds.value : 0 })
     return true
   }

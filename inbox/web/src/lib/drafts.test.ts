@@ -26,6 +26,8 @@ test("news of what this page itself had kept change nothing", () => {
 test("sent or thrown away elsewhere, it is gone here too unless something was added", () => {
   expect(heard(mine("да", { dirty: false, seen_at: "1" }), null).draft.text).toBe("")
   expect(heard(mine("да, и ещё", { seen_at: "1" }), null)).toMatchObject({ draft: { text: "да, и ещё" }, seen_at: null, dirty: true })
+  const bySms = { ...mine("да", { dirty: false, seen_at: "1" }), draft: { ...emptyDraft(), text: "да", identity_id: "phone", channel_id: "sms" } }
+  expect(heard(bySms, null).draft).toMatchObject({ text: "", identity_id: "phone", channel_id: "sms" })
 })
 
 test("what is taken back goes before what was begun since", () => {

@@ -20,9 +20,12 @@ export function toBody(draft: Draft): { kind: Draft["kind"]; text: string; attac
 }
 export const sameDraft = (a: Draft, b: Draft): boolean => JSON.stringify(toBody(a)) === JSON.stringify(toBody(b))
 
+/** The next one to be written: where it goes stays as it was chosen. */
+export const emptied = ({ kind, identity_id, channel_id, subject }: Draft): Draft => ({ ...emptyDraft(kind), identity_id, channel_id, subject })
+
 /** What to show after the hub said what it has (null: nothing). Words that only this page has are never replaced. */
 export function heard(kept: Kept, item: DraftItem | null): Kept {
-  if (!item) return kept.dirty && !isBlank(kept.draft) ? { ...kept, seen_at: null, other: null } : nothingKept()
+  if (!item) return kept.dirty && !isBlank(kept.draft) ? { ...kept, seen_at: null, other: null } : { ...nothingKept(), draft: emptied(kept.draft) }
   const theirs = fromItem(item)
   if (!kept.dirty || isBlank(kept.draft) || sameDraft(kept.draft, theirs)) return { draft: theirs, seen_at: item.updated_at, dirty: false, other: null }
   if (item.updated_at === kept.seen_at) return kept

@@ -2,8 +2,8 @@ import { defineStore } from "pinia"
 import { reactive, watch } from "vue"
 import { ApiError, call } from "@/api/client"
 import type { Interaction } from "@/api/types"
-import { emptyDraft, isBlank, type Draft, type Kind } from "@/lib/compose"
-import { chosen, heard, joined, nothingKept, parsed, toBody, type DraftItem, type Kept } from "@/lib/drafts"
+import { emptyDraft, isBlank, type Draft } from "@/lib/compose"
+import { chosen, emptied, heard, joined, nothingKept, parsed, toBody, type DraftItem, type Kept } from "@/lib/drafts"
 import { linkState, listen, onReset } from "@/live/socket"
 import { useSession } from "./session"
 
@@ -80,11 +80,9 @@ export const useDrafts = defineStore("drafts", () => {
   // ------------------------------------------------------------ sent, taken back
 
   /** The composer is empty again; the hub throws its draft away with the message. Resolves when nothing is on its way there. */
-  async function clear(conversation: string, kind: Kind): Promise<void> {
+  async function clear(conversation: string): Promise<void> {
     clearTimeout(timers.get(conversation))
-    const { identity_id, channel_id, subject } = of(conversation).draft
-    // Where one writes stays as it was chosen.
-    put(conversation, { ...nothingKept(), draft: { ...emptyDraft(kind), identity_id, channel_id, subject } })
+    put(conversation, { ...nothingKept(), draft: emptied(of(conversation).draft) })
     await saving.get(conversation)
   }
   function restore(conversation: string, draft: Draft): void {

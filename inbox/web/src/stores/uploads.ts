@@ -51,6 +51,14 @@ export const useUploads = defineStore("uploads", () => {
       if (kept) Object.assign(kept, error.status === 413 ? { problem: "big_file" } : { problem: error.status ? "refused" : "unreachable", again: true })
     }
   }
+  /** Another way takes what this one did not. */
+  function recheck(conversation: string, able: Way["able"] | null): void {
+    for (const one of of(conversation)) {
+      if (one.problem !== "no_files" && one.problem !== "big_file") continue
+      one.problem = fileObstacle(one, 0, able)
+      if (!one.problem) void start(one.key)
+    }
+  }
   function forget(key: string): void {
     rows.delete(key)
     parts.delete(key)
@@ -67,5 +75,5 @@ export const useUploads = defineStore("uploads", () => {
     previews.delete(id)
     drafts.change(conversation, { files: drafts.of(conversation).draft.files.filter((file) => file.id !== id) })
   }
-  return { rows, previews, of, going, add, start, remove, detach, sweep }
+  return { rows, previews, of, going, add, start, remove, detach, sweep, recheck }
 })
