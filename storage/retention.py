@@ -37,6 +37,8 @@ FILES_BATCH = 100
 NEWEST = 1000
 KEPT_MANY = 100_000
 """With more kept entries than this in a partition, its results are left as they are: copying them would take long."""
+UNSENT = timedelta(days=30)
+"""An uploaded file waits so long for its message; one that a draft names waits with the draft."""
 REWRITTEN_S = 3600.0
 """A file kept again within this time may have a holder whose row is yet to come."""
 
@@ -113,13 +115,16 @@ class Removal:
         await self._all("journal_result", unwanted)
 
     async def files(self) -> None:
-        """Attachments of interactions that went with their partition."""
+        """Attachments of interactions that went with their partition, and uploads that nobody ever sent."""
+        await self._let_go(SQL.unsent, self._now - UNSENT)
         interactions = await partitions_of(self._connection, "interaction")
-        if not self._terms.interactions_months or not interactions:
-            return
+        if self._terms.interactions_months and interactions:
+            await self._let_go(SQL.orphans, UUID(int=interactions[0].low))
+
+    async def _let_go(self, statement: str, bound: UUID | datetime) -> None:
         while True:
             async with self._connection.transaction():
-                rows = await self._connection.fetch(SQL.orphans, UUID(int=interactions[0].low), BATCH)
+                rows = await self._connection.fetch(statement, bound, BATCH)
                 counts = Counter(row["blob"] for row in rows if row["blob"])
                 await self._connection.execute(SQL.let_go, sorted(counts), [counts[key] for key in sorted(counts)])
             self.removed.files += len(rows)

@@ -65,9 +65,7 @@ the conversation or the card it is about."""
 
 
 def _scoped(sql: str) -> str:
-    return scoped(
-        sql.replace("{columns}", _COLUMNS).replace("{from}", _FROM).replace("{task_visible}", TASK_VISIBLE)
-    )
+    return scoped(sql.replace("{columns}", _COLUMNS).replace("{from}", _FROM).replace("{task_visible}", TASK_VISIBLE))
 
 
 _LIST = walked(

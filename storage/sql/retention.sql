@@ -113,6 +113,17 @@ DELETE FROM attachment WHERE id = ANY (ARRAY(
 ))
 RETURNING blob
 
+-- name: unsent
+-- Uploaded files of no message, older than $1, that no draft of their author names; at most $2. Uses
+-- attachment_interaction_id_idx, draft_pkey.
+DELETE FROM attachment WHERE id = ANY (ARRAY(
+    SELECT f.id FROM attachment AS f
+    WHERE f.interaction_id IS NULL AND f.state = 'kept' AND f.created_at < $1 AND NOT EXISTS (
+        SELECT FROM draft AS d WHERE d.agent_id = f.uploaded_by AND d.body -> 'attachments' ? f.id::text)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+RETURNING blob
+
 -- name: let_go
 -- Attachments that are gone held these blobs. $1 digests, sorted, $2 how many of each.
 UPDATE blob AS b SET refs = greatest(b.refs - g.count, 0)

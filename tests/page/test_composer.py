@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from simulator.telegram import TelegramSimulator
 from tests.page.browser import Desk, Office, needed
@@ -214,6 +215,59 @@ async def test_draft_follows_to_another_device(office: Office) -> None:
         await expect(_field(desk.page)).to_have_value("")
         desk.must_be_clean()
         phone.must_be_clean()
+
+
+async def test_two_pages_write_at_once(office: Office) -> None:
+    """Words that another page kept meanwhile are shown beside one's own: none of them is lost before one is chosen."""
+    anna = await office.hire("Анна Белова")
+    async with office.desk(anna) as desk:
+        page, client = desk.page, office.client()
+        await office.sms.client_writes(client, "Какой у вас адрес?")
+        await _open(desk, "Какой у вас адрес?")
+        other, kept = f"{desk.url}/api/v1/conversations/{page.url.rpartition('/')[2]}/draft", asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            await kept.wait()
+            await route.continue_()
+
+        await page.route("**/draft", hold)
+        await _field(page).fill("Псковская, 4")
+        await page.request.put(other, data={"text": "Большая Московская, 10"})
+        kept.set()
+        bar = page.locator("[data-composer] [role=alert]")
+        await expect(bar).to_contain_text("Большая Московская, 10")
+        await expect(_field(page)).to_have_value("Псковская, 4")
+        await bar.get_by_role("button", name="Взять оттуда").click()
+        await expect(_field(page)).to_have_value("Большая Московская, 10")
+        await expect(bar).to_have_count(0)
+        desk.must_be_clean()
+
+
+async def test_note_calls_a_colleague(office: Office) -> None:
+    """`@` names a colleague, an emoji is found by its word, and the focus stays where one writes; he who is named is told."""
+    anna, boris = await office.hire("Анна Белова"), await office.hire("Борис Громов")
+    async with office.desk(anna) as desk:
+        page, client = desk.page, office.client()
+        await office.sms.client_writes(client, "Можно торт без орехов?")
+        await _open(desk, "Можно торт без орехов?")
+        await page.keyboard.press("n")
+        await page.keyboard.type("@бор")
+        await page.keyboard.press("Enter")
+        await expect(_field(page)).to_have_value("@Борис Громов ")
+        await page.keyboard.type("сможем? ")
+        await page.get_by_role("button", name="Эмодзи").click()
+        await expect(page.get_by_role("searchbox")).to_be_focused()
+        await page.keyboard.type("спасибо")
+        await page.keyboard.press("Enter")
+        await expect(_field(page)).to_be_focused()
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("[data-interaction]").last).to_contain_text("сможем? 🙏")
+        await expect(_field(page)).to_have_value("")
+        desk.must_be_clean()
+    async with office.desk(boris) as desk:
+        mentions = (await (await desk.page.request.get(f"{desk.url}/api/v1/mentions")).json())["items"]
+        assert [one["text"] for one in mentions] == ["@Борис Громов сможем? 🙏"]
+        assert office.sms.sent == []
 
 
 async def test_sent_while_the_hub_is_away(office: Office) -> None:

@@ -356,6 +356,34 @@ async def test_a_sweep_that_died_over_a_file_lost_nothing(old: Aging) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+async def test_uploads_that_nobody_sent_go(old: Aging) -> None:
+    """After a month an upload of no message goes with its bytes, unless a draft names it or it is young."""
+    agent = await old.db.fetchval("INSERT INTO agent (login, name) VALUES ('anna', 'Anna') RETURNING id")
+    files = [await old.keep_file(data) for data in (b"forgotten", b"in a draft", b"young", b"sent")]
+    ids = []
+    for sha256, days in zip(files, (31, 31, 29, 31), strict=True):
+        await old.db.execute("INSERT INTO blob (sha256, size, refs) VALUES ($1, 9, 1)", sha256)
+        ids.append(
+            await old.db.fetchval(
+                "INSERT INTO attachment (blob, state, uploaded_by, created_at)"
+                " VALUES ($1, 'kept', $2, now() - make_interval(days => $3)) RETURNING id",
+                sha256,
+                agent,
+                days,
+            )
+        )
+    await old.db.execute("UPDATE attachment SET interaction_id = uuidv7() WHERE id = $1", ids[3])
+    await old.db.execute(
+        "INSERT INTO draft (agent_id, conversation_id, body) VALUES ($1, uuidv7(), $2)",
+        agent,
+        {"attachments": [str(ids[1])]},
+    )
+    removed = (await old.remove()).removed
+    assert (removed.files, removed.blobs) == (1, 1)
+    assert set(await old.ids("SELECT id FROM attachment")) == set(ids[1:])
+    assert [old.has_file(sha256) for sha256 in files] == [False, True, True, True]
+
+
 # ---------------------------------------------------------------- events, interactions
 
 
