@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import type { Interaction } from "@/api/types"
 import { emptyDraft } from "./compose"
-import { failureWord, localOf, undoLeft, withOutbound } from "./outgoing"
+import { failureWord, localOf, templateOf, undoLeft, withOutbound } from "./outgoing"
 import type { Send } from "./sends"
 
 const send: Send = { key: "k", conversation: "c", at: 0, draft: { ...emptyDraft(), text: " да " }, mentions: [], meta: {}, hold_s: 5, send_at: null, refused: null }
@@ -25,4 +25,11 @@ test("a failure has a sentence where the code is known", () => {
   expect(failureWord({ class: "refused", code: "bad_request" })).toBe("bad_request")
   expect(failureWord({ class: "refused", code: "e17" })).toBe("")
   expect(failureWord(null)).toBe("")
+})
+
+test("a template is told by its name", () => {
+  expect(templateOf(queued({ meta: { template: { name: "order_ready" } } }))).toBe("order_ready")
+  expect(templateOf(queued({ meta: { template: "order_ready" } }))).toBe("order_ready")
+  expect(templateOf(queued({ meta: { template: 5 } }))).toBe("")
+  expect(templateOf(queued())).toBe("")
 })

@@ -8,6 +8,7 @@ export function localOf(send: Send, agent: Agent | null): Interaction {
     id: `local ${send.key}`, pending: send.key, at: new Date(send.at).toISOString(), received_at: "", kind: send.draft.kind, direction: "out", text: send.draft.text.trim(), state: "sending",
     agent_id: agent?.id, sender: { kind: "agent", value: agent?.id ?? "", name: agent?.name }, channel_id: send.draft.channel_id ?? "", contact_id: "", conversation_id: send.conversation,
     attachments: send.draft.files.length ? send.draft.files : null, subject: send.draft.subject.trim() || undefined,
+    meta: Object.keys(send.meta).length ? send.meta : null,
   }
 }
 /** `undo_until`: so long, by this page's clock, it can be taken back; the hub counts from when it came, so never too long. */
@@ -21,6 +22,11 @@ export function withOutbound(item: Interaction, accepted: { outbound_id?: string
     draft: send.draft,
     from_conversation: send.conversation,
   }
+}
+/** The provider's template that went in the place of words; empty: none did. */
+export function templateOf(item: Interaction): string {
+  const template = item.meta?.template
+  return typeof template === "string" ? template : typeof template === "object" && template && "name" in template ? String(template.name) : ""
 }
 /** Whole seconds in which it can still be taken back. */
 export const undoLeft = (item: Interaction, now: number): number => (item.undo_until ? Math.max(0, Math.ceil((item.undo_until - now) / 1_000)) : 0)
