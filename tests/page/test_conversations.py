@@ -74,6 +74,7 @@ async def test_put_off_closed_with_an_outcome_and_undone(office: Office) -> None
             await page.keyboard.press("s")
             await expect(page.get_by_role("option", name="Завтра утром")).to_be_visible()
             await page.keyboard.press("1")
+            await expect(page.get_by_text("Диалог отложен", exact=True)).to_be_visible()
             await expect(anna.row("Позвоните завтра")).to_have_count(0)
             assert (await api.call("GET", f"/conversations/{talk}"))["status"] == "snoozed"
             await page.get_by_role("button", name="Отменить").click()
@@ -81,6 +82,7 @@ async def test_put_off_closed_with_an_outcome_and_undone(office: Office) -> None
             await page.keyboard.press("e")
             await expect(page.get_by_role("option", name="Заказ")).to_be_visible()
             await page.keyboard.press("1")
+            await expect(page.get_by_text("Диалог завершён", exact=True)).to_be_visible()
             await expect(anna.row("Позвоните завтра")).to_have_count(0)
             closed = await api.call("GET", f"/conversations/{talk}")
             assert (closed["status"], closed["disposition"]) == ("resolved", "Заказ")

@@ -13,16 +13,23 @@ export const useTransfers = defineStore("transfers", () => {
   const session = useSession()
   const rows = shallowReactive(new Map<string, Transfer>())
 
+  /** Answered: an older answer of the hub must not bring them back. */
+  const ended = new Set<string>()
+
   function keep(one: Transfer): void {
-    if (one.state === "offered") rows.set(one.id, one)
-    else rows.delete(one.id)
+    if (one.state === "offered") return void rows.set(one.id, one)
+    rows.delete(one.id)
+    ended.add(one.id)
   }
   async function load(): Promise<void> {
     if (!session.me) return
     const ask = (side: { to?: string; from?: string }) => call("get", "/api/v1/transfers", { query: { ...side, state: "offered", limit: 200 } })
+    const before = [...rows.keys()]
     const [mine, given] = await Promise.all([ask({ to: "me" }), ask({ from: "me" })])
-    rows.clear()
-    for (const one of [...mine.items, ...given.items]) keep(one)
+    const found = [...mine.items, ...given.items]
+    // What a frame told meanwhile is newer than this answer.
+    for (const id of before) if (!found.some((one) => one.id === id)) rows.delete(id)
+    for (const one of found) if (!ended.has(one.id)) keep(one)
   }
   /** Of a conversation just opened, also one that others offered each other. */
   async function look(conversation: string): Promise<void> {
