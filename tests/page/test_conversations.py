@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from email.message import EmailMessage
 from typing import Any
 
@@ -217,10 +216,8 @@ async def test_mail_as_it_looks(office: Office) -> None:
             await frame.locator("summary").click()
             await expect(frame.locator("blockquote")).to_contain_text("Сколько стоит?")
             anna.must_be_clean()
-            asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-            page.on("request", lambda one: asked.done() or one.url != PICTURE or asked.set_result(one.url))
-            await page.get_by_role("button", name="Показать", exact=True).click()
-            await asyncio.wait_for(asked, 15)
+            async with page.expect_request(PICTURE):
+                await page.get_by_role("button", name="Показать", exact=True).click()
             assert anna.complaints == []
 
 
