@@ -14,6 +14,7 @@ from inbox.api.contacts import tell_card
 from inbox.api.lists import Page, Walk, to_page
 from inbox.api.routes import Change, Ctx, Routes
 from router.card_parts import CUSTOM, PLAIN, SOURCE
+from storage.contact_list import company_names
 from storage.contacts import ContactItem, cards_of, dismiss_suggestion, get_contact, list_merge_suggestions
 
 routes = Routes("contacts")
@@ -78,6 +79,9 @@ async def merge_suggestions(ctx: Ctx, query: Walk) -> Page[Suggestion]:
     rows = await list_merge_suggestions(ctx.store.pool, ctx.viewer, after=query.key(UUID), limit=query.count + 1)
     ids = {row[name] for row in rows for name in ("first_id", "second_id")}
     cards = await cards_of(ctx.store.pool, ids)
+    companies = await company_names(ctx.store.pool, {card.company_id for card in cards.values() if card.company_id})
+    for card in cards.values():
+        card.company_name = companies.get(card.company_id, "") if card.company_id else ""
 
     def side_by_side(row: Mapping[str, Any]) -> Suggestion:
         return Suggestion(**row, first=cards[row["first_id"]], second=cards[row["second_id"]])

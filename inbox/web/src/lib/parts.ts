@@ -3,7 +3,7 @@ import { useI18n } from "vue-i18n"
 import type { Identity } from "@/api/records"
 import { useFields } from "@/lib/fields"
 import { useAgents } from "@/stores/directory"
-import { dayText } from "./card-words"
+import { dayText, languageText } from "./card-words"
 
 /** How the parts of a card are called and read, for people. `companies`: names by id. */
 export function useParts(companies: () => Record<string, string>) {
@@ -22,6 +22,7 @@ export function useParts(companies: () => Record<string, string>) {
     if (part === "owner_id") return agents.nameOf(value as string) || t("contacts.former_agent")
     if (part === "company_id") return companies()[value as string] ?? t("contacts.company")
     if (typeof value === "boolean") return t(value ? "work.yes" : "work.no")
+    if (part === "language") return languageText(String(value), locale.value)
     if (part === "birthday" || fields.value.get(part.slice(7))?.type === "date") return dayText(String(value), locale.value)
     return typeof value === "object" ? JSON.stringify(value) : String(value)
   }
