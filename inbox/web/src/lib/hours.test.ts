@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { hoursOf, spansOf, textOf } from "./hours"
+import { daysIn, hoursOf, spansOf, textOf } from "./hours"
 
 test("hours are read as people write them", () => {
   expect(spansOf("9-13, 14:00–18:30")).toEqual([["09:00", "13:00"], ["14:00", "18:30"]])
@@ -18,4 +18,10 @@ test("a closed weekday is left out, a closed holiday is told", () => {
   expect(hoursOf({ "1": "9-18", "2": "" }, false)).toEqual({ "1": [["09:00", "18:00"]] })
   expect(hoursOf({ "2027-01-01": "" }, true)).toEqual({ "2027-01-01": [] })
   expect(hoursOf({ "1": "?" }, false)).toBeNull()
+})
+
+test("a year's days are pasted as a calendar writes them: dates, spans, hours, names; what can't be read is told", () => {
+  const { days, bad } = daysIn("01.01.2027-03.01.2027\n23.02.2027\tДень защитника\n2027-04-30 09:00-17:00\n31.02.2027\nпотом\n05.05.2027-01.05.2027")
+  expect(days).toEqual({ "2027-01-01": "", "2027-01-02": "", "2027-01-03": "", "2027-02-23": "", "2027-04-30": "09:00-17:00" })
+  expect(bad).toEqual(["31.02.2027", "потом", "05.05.2027-01.05.2027"])
 })

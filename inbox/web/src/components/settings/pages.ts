@@ -15,6 +15,7 @@ export const PAGES: readonly SettingsEntry[] = [
   { name: "fields", icon: "i-lucide-text-cursor-input", roles: ADMIN },
   { name: "company", icon: "i-lucide-building-2", roles: ADMIN },
   { name: "tokens", icon: "i-lucide-key-round", roles: ADMIN },
+  { name: "erasures", icon: "i-lucide-shield-check", roles: ADMIN },
   { name: "audit", icon: "i-lucide-history", roles: ADMIN },
 ]
 export const pagesFor = (role: string | undefined): SettingsEntry[] => PAGES.filter((page) => !page.roles || (role !== undefined && page.roles.includes(role)))
