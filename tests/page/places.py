@@ -44,6 +44,8 @@ async def search(page: Page) -> None:
 SETTINGS = {
     "profile": "Профиль",
     "canned": "Готовые ответы",
+    "absences": "Отсутствия",
+    "team": "Кто на линии",
     "channels": "Каналы",
     "agents": "Сотрудники",
     "queues": "Очереди",
@@ -52,9 +54,10 @@ SETTINGS = {
     "fields": "Поля карточки",
     "company": "Организация",
     "tokens": "Ключи API",
+    "erasures": "Стёртые данные",
     "audit": "Журнал действий",
 }
-ADDED = ("canned", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels")
+ADDED = ("canned", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels", "absences")
 """Pages of the settings where `c` begins a new one."""
 LOG = '[role="log"] [data-interaction]'
 
