@@ -91,9 +91,9 @@ _HELD = """
 SELECT c.id, c.channel_id, c.contact_id, c.identity_id FROM conversation AS c JOIN agent AS a ON a.id = c.assignee_id
 WHERE a.login = $1 AND c.status = 'open' AND c.kind IN ('message', 'email') ORDER BY c.last_at DESC, c.id
 """
-# Whoever has fewer than two has his newest ones again: the client wrote once more, so to say.
+# Whoever has fewer has his newest ones again: answered, and not closed yet.
 _REOPEN = """
-UPDATE conversation SET status = 'open', resolved_at = NULL, disposition = '', unread = 1
+UPDATE conversation SET status = 'open', resolved_at = NULL, disposition = '', unread = 0
 WHERE id IN (
     SELECT c.id FROM conversation AS c JOIN agent AS a ON a.id = c.assignee_id
     WHERE a.login = $1 AND c.status = 'resolved' AND c.kind IN ('message', 'email')

@@ -51,6 +51,12 @@ export function onSignedOut(then: () => void): void {
   signedOut = then
 }
 
+let done: (method: string, path: string, body: Record<string, unknown>) => void = () => undefined
+/** Who wants to know what was changed: after each write that the hub has accepted. */
+export function onDone(then: typeof done): void {
+  done = then
+}
+
 let worded = (problem: Problem): Said => ({ message: problem.detail, kept: problem.kept, todo: problem.do })
 /** How refusals are told in the reader's language. */
 export function tellProblems(how: (problem: Problem) => Said): void {
@@ -109,7 +115,11 @@ export async function call<M extends Method, P extends Paths<M>>(method: M, path
   for (let tried = 1; ; tried++) {
     try {
       const response = await once(method, url, options.body, options.key, options.signal)
-      if (response.ok) return (response.status === 204 ? undefined : await response.json()) as Answer<P, M>
+      if (response.ok) {
+        const answer = (response.status === 204 ? undefined : await response.json()) as Answer<P, M>
+        if (method !== "get") done(method, path as string, (options.body ?? {}) as Record<string, unknown>)
+        return answer
+      }
       throw await toError(response)
     } catch (error) {
       if (error instanceof ApiError && error.status === 401 && !(path as string).startsWith("/api/v1/session")) signedOut()

@@ -8,5 +8,6 @@ export const area: Area = {
   keys: [
     { press: "p", label: "calls.key_note" },
     { press: "o", label: "calls.key_card" },
+    { press: "1", label: "calls.key_outcome" },
   ],
 }
