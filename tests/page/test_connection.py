@@ -22,7 +22,7 @@ async () => {
   let still = 0
   for (box.scrollTop = box.scrollHeight; still < 60; ) {
     await rest()
-    const rows = [...box.querySelectorAll('[data-interaction]')].map((one) => [one.dataset.interaction, one.querySelector('p')?.innerText ?? ''])
+    const rows = [...box.querySelectorAll('[data-interaction]')].map((one) => [one.dataset.interaction, one.querySelector('p[dir=auto]')?.textContent ?? ''])
     const known = new Set(said.map(([id]) => id))
     const fresh = rows.filter(([id]) => !known.has(id))
     if (new Set(rows.map(([id]) => id)).size !== rows.length) throw new Error('a row twice')
