@@ -18,7 +18,7 @@ export function useSigns() {
     return {
       typing: seen?.typing.length ? t("inbox.typing_one", { name: first(seen.typing) }) : undefined,
       looking: seen?.agents.length ? t("inbox.is_looking", { names: seen.agents.map((one) => agents.nameOf(one)).join(", ") }) : undefined,
-      draft: drafts.has(id),
+      draft: drafts.has(id) ? drafts.textOf(id).trim() : undefined,
       offered: !!transfers.ofConversation(id),
     }
   }

@@ -101,8 +101,14 @@ export const useDrafts = defineStore("drafts", () => {
 
   // ------------------------------------------------------------ from the hub
 
+  /** What this browser has kept, also what the hub never got: the page was closed too soon, or the hub was away. */
+  function revive(): void {
+    const mine = nameOf("")
+    for (const key of Object.keys(localStorage)) if (key.startsWith(mine) && of(key.slice(mine.length)).dirty) later(key.slice(mine.length))
+  }
   async function load(): Promise<void> {
     if (!session.me) return
+    revive()
     const found = await call("get", "/api/v1/drafts", { query: { limit: 200 } })
     for (const item of found.items) put(item.conversation_id, heard(of(item.conversation_id), item))
   }

@@ -3,7 +3,7 @@ import { ref, watch } from "vue"
 import { ApiError, call, newKey, type Answer } from "@/api/client"
 import type { Failure } from "@/api/types"
 import { isPassing, nextSend, readSends, renewed, revived, toMessage, type Send } from "@/lib/sends"
-import { linkState } from "@/live/socket"
+import { linkState, lostSince } from "@/live/socket"
 import { useSession } from "./session"
 
 export type Accepted = Answer<"/api/v1/conversations/{conversation_id}/messages", "post">
@@ -16,6 +16,8 @@ export interface SendWatcher {
 const AGAIN_MS = 5_000
 /** After the connection is back, what was missed is shown first. */
 const CATCH_UP_MS = 600
+/** A socket that stays away this long may be forbidden on the way here, while requests still pass. */
+const PATIENCE_MS = 20_000
 
 /** What is on its way to the hub, in order, also over a reload of the page. */
 export const useSends = defineStore("sends", () => {
@@ -46,7 +48,8 @@ export const useSends = defineStore("sends", () => {
   }
   /** A failure stops the queue only while the hub is away. */
   async function flush(): Promise<void> {
-    if (busy || !session.me || linkState.value === "lost") return
+    if (busy || !session.me) return
+    if (linkState.value === "lost" && Date.now() - (lostSince.value ?? 0) < PATIENCE_MS) return later(AGAIN_MS)
     busy = true
     try {
       for (let send = nextSend(queue.value); send; send = nextSend(queue.value)) if (!(await post(send))) return later(AGAIN_MS)
