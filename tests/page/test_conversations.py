@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.message import EmailMessage
 from typing import Any
 
@@ -194,6 +195,16 @@ async def test_a_found_message_far_back_is_shown_in_its_place(office: Office) ->
         await expect(page.locator("[data-interaction]").filter(has_text="Синхрофазотрон")).to_be_in_viewport()
         await page.get_by_role("button", name="К новым").click()
         await expect(page.locator("[data-interaction]").filter(has_text="Дальше 129")).to_be_in_viewport()
+        await page.goto(f"{anna.url}/inbox")
+        await anna.row("Дальше 129").click()
+        await expect(page.locator("[data-interaction]").filter(has_text="Дальше 129")).to_be_in_viewport()
+        await page.get_by_role("log").hover()
+        first = page.locator("[data-interaction]").filter(has_text="Синхрофазотрон")
+        async with asyncio.timeout(30):
+            while await first.count() == 0:
+                await page.mouse.wheel(0, -800)
+        said = await page.locator("[data-interaction] p[dir=auto]").all_inner_texts()
+        assert said == ["Синхрофазотрон из марципана", *(f"Дальше {n:03}" for n in range(130))]
         anna.must_be_clean()
 
 
