@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from storage.contact_filter import WHERE, ContactFilter, arguments_of
+from storage.contact_filter import IDS, WHERE, ContactFilter, arguments_of
 from storage.contacts import COLUMNS
 from storage.db import Connection, Pool
 from storage.reading import EARLIEST, LAST_ID, LATEST, NO_ID, planned, scoped, walked
@@ -18,6 +18,8 @@ Sort = Literal["name", "created", "last"]
 LAST_NAME = "\U0010ffff"
 STEPS = (2_000, 40_000)
 """Of the newest conversations, before all of them are looked through."""
+FEW = 5_000
+"""So many cards are sorted by themselves."""
 
 
 def _list(sql: str) -> str:
@@ -36,6 +38,12 @@ _BY_ID = walked(
 SELECT {columns}, k.sort_name FROM contact AS k
 WHERE {where} AND ($2::text IS NULL OR true) AND (k.id) > ($3::uuid)
 ORDER BY k.id ASC LIMIT $4
+""")
+)
+_SOME = scoped(
+    _list("""
+SELECT k.id FROM contact AS k
+WHERE {where} AND ($2::text IS NULL OR true) AND ($3::uuid IS NULL OR true) LIMIT $4
 """)
 )
 # Each card at its newest conversation.
@@ -93,9 +101,9 @@ async def list_contacts(
 ) -> list[asyncpg.Record]:
     """Cards from behind the key on; each row's own key is what `key_of` says."""
     async with pool.acquire() as connection, connection.transaction(readonly=True):
-        filters = await arguments_of(connection, wanted)
         if sort == "last":
-            return await _by_last(connection, viewer, filters, after=after, limit=limit, down=down)
+            return await _by_last(connection, viewer, wanted, after=after, limit=limit, down=down)
+        filters = await arguments_of(connection, viewer, wanted)
         both = _BY_NAME if sort == "name" else _BY_ID
         key = after or ((LAST_NAME, LAST_ID) if down else ("", NO_ID))
         return await planned(connection, both.down if down else both.up, viewer, *key, limit, *filters)
@@ -109,17 +117,32 @@ def key_of(row: asyncpg.Record, sort: Sort) -> tuple[Any, UUID]:
     return heard if heard.tzinfo else EARLIEST, row["id"]  # asyncpg reads the earliest time back without its zone
 
 
+async def _few(connection: Connection, viewer: UUID | None, filters: list[Any]) -> list[Any] | None:
+    """The filter as the cards it finds, where these are few: then nothing else need be looked through. None: they are many,
+    and so found soon among the newest.
+    """
+    if not any(value is not None for value in filters):
+        return None
+    rows = await planned(connection, _SOME, viewer, None, None, FEW + 1, *filters)
+    if len(rows) > FEW:
+        return None
+    return [sorted(row["id"] for row in rows) if place == IDS else None for place in range(len(filters))]
+
+
 async def _by_last(
     connection: Connection,
     viewer: UUID | None,
-    filters: list[Any],
+    wanted: ContactFilter,
     *,
     after: tuple[datetime, UUID] | None,
     limit: int,
     down: bool,
 ) -> list[asyncpg.Record]:
     """Two lists one behind the other: those never heard of, and the others."""
+    filters = await arguments_of(connection, viewer, wanted)
+    few = await _few(connection, viewer, filters)
     heard, silent = (_BY_LAST.down, _SILENT.down) if down else (_BY_LAST.up, _SILENT.up)
+    newest = min(filter(None, (wanted.silent_since, wanted.heard_before)), default=LATEST)
     begun_silent = after is not None and after[0] == EARLIEST
     rows: list[asyncpg.Record] = []
     for statement in (heard, silent) if down else (silent, heard):
@@ -131,14 +154,12 @@ async def _by_last(
         if not missing:
             break
         goes_on = after is not None and begun_silent == (statement is silent)
-        start = (LATEST, LAST_ID) if down else (EARLIEST, NO_ID)
+        start = (newest, LAST_ID) if down else (EARLIEST, NO_ID)
         at, contact_id = after if after is not None and goes_on else start
         key = (EARLIEST, contact_id) if statement is silent else (at, contact_id)
-        given = viewer, *key, missing, *filters
-        if statement is heard and down:
-            rows += await _newest(connection, given) or await planned(connection, statement, *given)
-        else:
-            rows += await planned(connection, statement, *given)
+        given = viewer, *key, missing, *(few or filters)
+        found = await _newest(connection, given) if few is None and statement is heard and down else None
+        rows += found or await planned(connection, statement, *given)
     return rows
 
 
@@ -184,7 +205,7 @@ SELECT count(*) FROM (
 async def count_contacts(pool: Pool, viewer: UUID | None, wanted: ContactFilter, *, most: int) -> int:
     """How many cards, counted up to `most` + 1."""
     async with pool.acquire() as connection, connection.transaction(readonly=True):
-        filters = await arguments_of(connection, wanted)
+        filters = await arguments_of(connection, viewer, wanted)
         rows = await planned(connection, _COUNT, viewer, None, None, most + 1, *filters)
         return int(rows[0]["count"])
 
@@ -205,7 +226,7 @@ async def walk_contacts(
     last = NO_ID
     while True:
         async with pool.acquire() as connection, connection.transaction(readonly=True):
-            filters = await arguments_of(connection, wanted)
+            filters = await arguments_of(connection, viewer, wanted)
             rows = await planned(connection, _EXPORT, viewer, None, last, batch, *filters)
         if rows:
             yield rows

@@ -91,8 +91,9 @@ async def test_last_heard_first_is_the_same_by_either_way(world: World, monkeypa
             at = begin - timedelta(hours=back)
             await pool.execute("UPDATE conversation SET last_at = $2 WHERE id = $1", talk, at)
 
-    async def walk(viewer: UUID | None, steps: tuple[int, ...]) -> list[UUID]:
+    async def walk(viewer: UUID | None, steps: tuple[int, ...], few: int = 0) -> list[UUID]:
         monkeypatch.setattr(contact_list, "STEPS", steps)
+        monkeypatch.setattr(contact_list, "FEW", few)
         found: list[UUID] = []
         after: Any = None
         while True:
@@ -108,7 +109,8 @@ async def test_last_heard_first_is_the_same_by_either_way(world: World, monkeypa
         whole = await walk(viewer, ())
         assert len(whole) == len(set(whole)) == (40 if viewer is None else 20)
         for steps in ((6,), (3, 12), (1000,)):
-            assert await walk(viewer, steps) == whole, steps
+            for few in (0, 1000):
+                assert await walk(viewer, steps, few) == whole, (steps, few)
 
 
 async def test_many_cards_are_changed_at_once(world: World) -> None:
