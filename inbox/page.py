@@ -159,14 +159,19 @@ def _add_plain(app: web.Application) -> None:
 
 
 async def demo_logins(request: web.Request) -> web.Response:
-    """Log-ins that the page offers at one click: of a demo workspace, and only to a browser on this very machine."""
+    """Log-ins that the page offers at one click: of a demo workspace, and only to a browser on this very machine. `soon`:
+    nobody is there yet, so the workspace may just be being made.
+    """
     store = request.app[DEPS].store
     logins: list[dict[str, str]] = []
+    soon = False
     if store.settings.demo and not store.settings.public_url and _from_here(request):
         demo = await read_setting(store.pool, "demo")
         if demo is not None:
             logins = [{"role": role, "login": login, "password": demo["password"]} for role, login in ONE_CLICK]
-    return web.json_response({"items": logins}, headers=HEADERS | {"Cache-Control": "no-store"})
+        else:
+            soon = bool(await store.pool.fetchval("SELECT NOT EXISTS (SELECT FROM agent)"))
+    return web.json_response({"items": logins, "soon": soon}, headers=HEADERS | {"Cache-Control": "no-store"})
 
 
 def _from_here(request: web.Request) -> bool:
