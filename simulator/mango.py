@@ -131,7 +131,7 @@ class MangoSimulator(Simulator):
         """Through the IVR to whom a command names within the greeting, else to `extension`; he takes it."""
         script = self.script(client, line)
         leg = script.ivr()
-        routed = await self._greet(script, leg, greeting_s)
+        routed = await self.greet(script, leg, greeting_s)
         script.leave_ivr(leg)
         extension = routed.to or extension
         own = {"command_id": routed.command_id} if routed.to else {}
@@ -225,7 +225,8 @@ class MangoSimulator(Simulator):
         self.note()
         return status
 
-    async def _greet(self, script: Script, leg: str, greeting_s: float) -> _Waiting:
+    async def greet(self, script: Script, leg: str, greeting_s: float) -> _Waiting:
+        """The greeting is played; `to` of what comes back: whom a command named meanwhile."""
         waiting = self._waiting[leg] = _Waiting()
         shuffle, self.shuffle = self.shuffle, None
         await self.play(script)

@@ -28,6 +28,10 @@ WHERE w.seen_at > now() - interval '2 minutes' AND w.expires_at > now() AND p.st
     SELECT FROM agent_extension AS e JOIN call AS c ON c.channel_id = e.channel_id AND c.employee = e.extension
     WHERE e.agent_id = a.id AND c.state <> 'finished' AND c.started_at > now() - interval '10 minutes')
 """
+_PAGES = """
+SELECT DISTINCT a.login FROM web_session AS w JOIN agent AS a ON a.id = w.agent_id
+WHERE w.seen_at > now() - interval '2 minutes' AND w.expires_at > now() AND a.login = ANY($1)
+"""
 _PRESSED = """
 SELECT s.value ->> 'press' FROM call AS c JOIN workspace_setting AS s ON s.key = 'demo_phone:' || c.id
 WHERE c.channel_id = $1 AND c.external_id = $2
@@ -35,24 +39,33 @@ WHERE c.channel_id = $1 AND c.external_id = $2
 
 
 class Phone:
-    """`ring`: plays a call at an extension; `people`: clients by whom they belong to."""
+    """The telephones of visitors. Until it has a `store` nobody visits, and no button is pressed."""
 
-    def __init__(self, store: Store, rng: random.Random, people: Sequence[Client]) -> None:
+    def __init__(self, store: Store | None = None, people: Sequence[Client] = ()) -> None:
         self._store = store
-        self._rng = rng
+        self._rng = random.Random()
         self._people = people
         self._next: dict[str, float] = {}
+        self._there: set[str] = set()
         self._extensions = {person.login: person.extension for person in STAFF if person.extension}
 
     async def due(self) -> list[str]:
         """Logins of visitors whose phone is to ring now. Each is asked about once until it is time again."""
+        if self._store is None:
+            return []
         now, found = time.monotonic(), []
+        pages = await self._store.pool.fetch(_PAGES, list(self._extensions))
+        self._there = {self._extensions[row["login"]] for row in pages}
         rows = await self._store.pool.fetch(_VISITORS, list(self._extensions))
         for login in sorted(row["login"] for row in rows):
             if now >= self._next.setdefault(login, now + FIRST_S):
                 self._next[login] = now + self._rng.uniform(*AGAIN_S)
                 found.append(login)
         return found
+
+    def is_visitors(self, extension: str) -> bool:
+        """Whether somebody sits before this phone with his page open."""
+        return extension in self._there
 
     def extension(self, login: str) -> str:
         return self._extensions[login]
@@ -67,7 +80,7 @@ class Phone:
         """Whether that button was pressed for this call within the time."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
-            if await self._store.pool.fetchval(_PRESSED, channel_id, entry) == button:
+            if self._store is not None and await self._store.pool.fetchval(_PRESSED, channel_id, entry) == button:
                 return True
             await asyncio.sleep(PRESS_S)
         return False

@@ -22,7 +22,7 @@ from commands.demo.rows import OUR_NUMBER
 from commands.demo.stages import TAKEN_S, Line, Scene, Stage, close, converse
 from connectors import registry
 from router.channels import Channel
-from simulator.mango import MangoSimulator
+from simulator.mango import MangoSimulator, Script
 from simulator.site import Site
 from simulator.smsc import SmscSimulator
 from simulator.sound import conversation
@@ -33,6 +33,7 @@ NOWHERE = "http://127.0.0.1:9"
 FALLBACK = ("102", "201")
 """Who is rung where the hub has no opinion."""
 
+GREETING_S = 2.0
 RINGS_S = 14.0
 TALKS_S = (35.0, 60.0)
 KEPT = 500
@@ -227,6 +228,7 @@ class MangoStage:
     weight = 2
 
     def __init__(self) -> None:
+        self.phone = Phone()
         self._sim = MangoSimulator("", "", pace=1.0)
 
     def settings(self) -> dict[str, object]:
@@ -256,8 +258,13 @@ class MangoStage:
         phone, number = client.phone.removeprefix("+"), OUR_NUMBER.removeprefix("+")
         await scene.pace.turn()
         if scene.rng.random() < 0.75:
-            talk_s = scene.rng.randint(12, 45)
-            await self._sim.answered(phone, scene.rng.choice(FALLBACK), line=number, greeting_s=2.0, talk_s=talk_s)
+            script = self._sim.script(phone, number)
+            leg = script.ivr()
+            routed = await self._sim.greet(script, leg, GREETING_S)
+            script.leave_ivr(leg)
+            if routed.to:
+                script.tell("/result/route", command_id=routed.command_id, result="1000")
+            await self._talk(scene, script, routed.to or scene.rng.choice(FALLBACK), leg)
         else:
             await self._sim.missed(phone, ["102"], line=number)
             address = ("phone", client.phone)
@@ -265,24 +272,30 @@ class MangoStage:
                 await close(scene, address, topic, f"Перезвонили, {topic.disposition}")
         self._forget()
 
-    async def ring(self, scene: Scene, client: Client, extension: str, phone: Phone) -> None:
-        """A call at a visitor's own phone: he answers, or it does by itself; he hangs up, or the client does."""
-        sim, begun = self._sim, time.monotonic()
-        number = OUR_NUMBER.removeprefix("+")
-        script = sim.script(client.phone.removeprefix("+"), number)
-        leg = script.rings(extension)
+    async def ring(self, scene: Scene, client: Client, extension: str) -> None:
+        """A call straight at one's phone."""
+        script = self._sim.script(client.phone.removeprefix("+"), OUR_NUMBER.removeprefix("+"))
+        await self._talk(scene, script, extension)
+        self._forget()
+
+    async def _talk(self, scene: Scene, script: Script, extension: str, taken_from: str = "") -> None:
+        """It rings and is answered. A visitor's phone obeys its buttons; without them it answers by itself, and the client
+        hangs up.
+        """
+        sim, begun = self._sim, time.monotonic() - script.now_s
+        rings_s, talks_s = (RINGS_S, TALKS_S) if self.phone.is_visitors(extension) else (4.0, (12.0, 45.0))
+        leg = script.rings(extension, taken_from)
         await sim.play(script)
-        await phone.pressed(scene.channel.id, script.entry, "answer", RINGS_S)
+        await self.phone.pressed(scene.channel.id, script.entry, "answer", rings_s)
         script.now_s = talked_at = time.monotonic() - begun
         script.talks(leg, extension)
         await sim.play(script)
-        await phone.pressed(scene.channel.id, script.entry, "hang_up", scene.rng.uniform(*TALKS_S))
+        await self.phone.pressed(scene.channel.id, script.entry, "hang_up", scene.rng.uniform(*talks_s))
         script.now_s = time.monotonic() - begun
         script.ends(leg, extension, 1110)
         script.summary(extension=extension, talked_at=talked_at)
         sim.record(script, round(script.now_s - talked_at))
         await sim.play(script)
-        self._forget()
 
     def line(self, client: Client) -> None:
         """One does not write to a phone."""

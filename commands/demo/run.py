@@ -193,7 +193,7 @@ class _Play:
         stage, rng = self.stages.get("mango"), random.Random()
         if not isinstance(stage, MangoStage):
             return
-        phone = Phone(self.store, rng, self.people)
+        phone = stage.phone = Phone(self.store, self.people)
         async with asyncio.TaskGroup() as calls:
             while True:
                 await asyncio.sleep(REACT_S)
@@ -204,7 +204,7 @@ class _Play:
                         continue
                     self.busy.add(client.name)
                     scene = Scene(rng, Pace(rng), self.operators, channel, self.store.settings.zone)
-                    ring = stage.ring(scene, client, phone.extension(login), phone)
+                    ring = stage.ring(scene, client, phone.extension(login))
                     calls.create_task(self._apart(ring, client), name=f"phone of {login}")
 
     async def _apart(self, matter: Coroutine[None, None, None], client: Client) -> None:
