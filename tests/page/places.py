@@ -15,7 +15,7 @@ Arrange = Callable[[Page], Awaitable[None]]
 @dataclass(frozen=True)
 class Place:
     """`path`: may name ids in braces; `role`: who looks at it; `arrange`: what opens a dialog there, by keys alone;
-    `ready`: is there once the screen is whole; `title`: of its picture.
+    `ready`: is there once the screen is whole; `title`: of its picture; `rare`: comes only by and by: for pictures.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Place:
     role: str = "admin"
     arrange: Arrange | None = None
     ready: str = "main, form"
+    rare: bool = False
 
 
 def press(*keys: str) -> Arrange:
@@ -39,6 +40,25 @@ async def search(page: Page) -> None:
     await page.keyboard.press("Control+k")
     await page.locator('[role="combobox"]').fill("торт")
     await page.locator('[role="option"]').nth(3).wait_for()
+
+
+def tab(number: int) -> Arrange:
+    """The tab of that place in the row, by the keyboard."""
+
+    async def arrange(page: Page) -> None:
+        await page.locator("main button[aria-pressed]").nth(number).focus()
+        await page.keyboard.press("Enter")
+
+    return arrange
+
+
+async def everything(page: Page) -> None:
+    await page.keyboard.press("h")
+
+
+async def ring(page: Page) -> None:
+    """Until a call rings: in the demo it does every few minutes."""
+    await page.locator("[data-pop]").first.wait_for(timeout=300_000)
 
 
 SETTINGS = {
@@ -57,7 +77,7 @@ SETTINGS = {
     "erasures": "Стёртые данные",
     "audit": "Журнал действий",
 }
-ADDED = ("canned", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels", "absences")
+ADDED = ("canned", "absences", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels", "absences")
 """Pages of the settings where `c` begins a new one."""
 LOG = '[role="log"] [data-interaction]'
 
@@ -68,14 +88,22 @@ PLACES: tuple[Place, ...] = (
     Place("inbox-email", "/inbox/{email}", "Письмо", ready=LOG),
     Place("inbox-form", "/inbox/{form}", "Заявка с сайта", ready=LOG),
     Place("inbox-call", "/inbox/{call}", "Звонок в ленте", ready=LOG),
+    Place("inbox-all", "/inbox/{message}", "Вся история клиента", "agent", everything, ready=LOG),
+    Place("search", "/inbox?q=торт", "Поиск по переписке", "supervisor"),
+    Place("transfer", "/inbox/{message}", "Передать", "agent", press("t"), ready=LOG),
+    Place("snooze", "/inbox/{message}", "Отложить", "agent", press("s"), ready=LOG),
+    Place("pop", "/inbox/{message}", "Звонок", "agent", ring, ready=LOG, rare=True),
     Place("keys", "/inbox", "Клавиши", "agent", press("?"), ready="[data-conversation]"),
     Place("palette", "/inbox", "Поиск по всему", "supervisor", search, ready="[data-conversation]"),
     Place("contacts", "/contacts", "Клиенты", ready="main a[href^='/contacts/']"),
     Place("contacts-new", "/contacts", "Новый клиент", arrange=press("c"), ready="main a[href^='/contacts/']"),
     Place("contact", "/contacts/{contact}", "Карточка клиента", ready="main h1"),
     Place("doubles", "/contacts/doubles", "Повторы"),
+    Place("import", "/contacts/import", "Загрузка из таблицы"),
     Place("calls", "/calls", "Звонки"),
     Place("tasks", "/tasks", "Задачи", "agent"),
+    Place("tasks-week", "/tasks", "Неделя", "agent", tab(4)),
+    Place("tasks-month", "/tasks", "Месяц", "supervisor", tab(5)),
     Place("tasks-new", "/tasks", "Новая задача", "agent", press("c")),
     Place("journal", "/journal", "Журнал приёма"),
     Place("settings", "/settings", "Настройки"),
