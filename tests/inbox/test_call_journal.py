@@ -240,7 +240,7 @@ async def test_bad_patches(world: World, body: Any) -> None:
 async def test_wrap_up_is_an_administrators(world: World) -> None:
     """Everybody may read how long it is, an administrator sets it, within reason, and the audit log has it."""
     assert (await world.anna.get("/wrap-up")).body == {"seconds": 30, "queues": {}, "chats_on_call": False}
-    wanted = {"seconds": 45, "queues": {str(world.queue): 0}}
+    wanted = {"seconds": 45, "queues": {str(world.queue): 0}, "chats_on_call": True}
     assert (await world.sue.call("PUT", "/wrap-up", wanted)).status == 403
     assert (await world.root.call("PUT", "/wrap-up", wanted)).body == wanted
     assert (await world.anna.get("/wrap-up")).body == wanted
