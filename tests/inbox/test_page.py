@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 
 from inbox.api.deps import DEPS, InboxDeps
 from inbox.build import fingerprint
@@ -20,6 +20,7 @@ from inbox.page import AREAS, FOLDER, POLICY, add_page
 from router.merging import join_cards, part_cards
 from storage.store import Store
 from storage.workspace import write_setting
+from webhooks.incoming.status import StartingUp, Status
 
 SCRIPT = b"console.log(1);" * 200
 WEB = FOLDER.parent / "web"
@@ -189,3 +190,24 @@ def test_types_of_the_page_are_those_of_the_api() -> None:
     """What the page knows of the API was generated from the API as it is: else `make types`."""
     first = (WEB / "src" / "api" / "schema.d.ts").read_text(encoding="utf-8").partition("\n")[0]
     assert first == f"// {fingerprint()}"
+
+
+class NoEngines:
+    @property
+    def state(self) -> object:
+        return "starting"
+
+
+async def test_who_is_quicker_than_the_hub_waits() -> None:
+    """A browser is told in words that it starts, and asks again by itself; everybody else gets JSON. Both are 503."""
+    starting = StartingUp(Status(NoEngines()))
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", starting.handle)
+    async with TestClient(TestServer(app)) as client:
+        async with client.get("/", headers={"Accept": "text/html,*/*"}) as answer:
+            assert (answer.status, answer.headers["Retry-After"], answer.content_type) == (503, "2", "text/html")
+            said = await answer.text()
+            assert "запускается" in said
+            assert 'http-equiv="refresh"' in said
+        async with client.get("/api/v1/session") as answer:
+            assert (answer.status, await answer.json()) == (503, {"error": "starting"})

@@ -18,6 +18,13 @@ from storage.locks import Lock
 from storage.store import Store
 
 DISK_S = 5.0
+SOON = (
+    '<!doctype html><html lang="ru"><meta charset="utf-8"><meta http-equiv="refresh" content="2">'
+    "<title>Switchboard</title><h1>Switchboard запускается…</h1><p>Страница откроется сама. · Starting, one moment.</p></html>"
+)
+"""For a person who was quicker than the hub: his browser asks again by itself."""
+
+SOON_HEADERS = {"Retry-After": "2", "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'"}
 
 LAG = """
 SELECT coalesce(extract(epoch FROM now() - min(coalesce(j.received_at, k.received_at))), 0)::float8 AS lag_s,
@@ -132,4 +139,6 @@ class StartingUp:
             return await self._status.healthz(request)
         if request.path == "/readyz":
             return await self._status.readyz(request)
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return web.Response(text=SOON, status=503, content_type="text/html", headers=SOON_HEADERS)
         return web.json_response({"error": "starting"}, status=503, headers={"Retry-After": "2"})
