@@ -164,7 +164,7 @@ async def test_a_view_of_ones_own(office: Office) -> None:
         await page.get_by_role("button", name="Сохранить вид").click()
         await page.get_by_label("Название вида").fill("Про торты")
         await page.keyboard.press("Enter")
-        view = page.get_by_role("button", name="Вид: Про торты")
+        view = page.get_by_title("Вид: Про торты")
         await expect(view).to_contain_text("1")
         await office.sms.client_writes(office.client(), "Хочу торт")
         await expect(view).to_contain_text("2")
