@@ -6,12 +6,18 @@ import io
 import zipfile
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import aiohttp
+import msgspec
 import pytest
 
+from config.errors import BadRequest
+from inbox.api.import_words import reason_in
 from router import imports as importing
+from router.import_rows import Options, Reading, read_row
 from router.imports import Imports
+from storage.fields import FieldItem, FieldType
 from tests.inbox.conftest import Answer, Person, World
 
 TABLE = [
@@ -230,3 +236,37 @@ async def test_mapping_and_rights(world: World) -> None:
         refused = await world.sue.call("PUT", path, {"mapping": mapping})
         assert refused.status == 422, mapping
     assert (await world.anna.get(path)).status == 403
+
+
+WRONG = {
+    "phone": "нет",
+    "email": "нет@",
+    "telegram_username": "!",
+    "birthday": "вчера",
+    "owner": "Никто",
+    "vip": "может",
+    "name": "ж" * 301,
+    "custom.n": "много",
+    "custom.d": "вчера",
+    "custom.f": "может",
+    "custom.l": "сайт",
+    "custom.c": "нет такого",
+    "custom.t": "ж" * 4001,
+}
+
+
+@pytest.mark.parametrize("target", [*WRONG, ""])
+def test_every_reason_has_its_russian(target: str) -> None:
+    """Whatever a row is refused for is told in Russian too; what is not known stays as it is."""
+    types = {"n": "number", "d": "date", "f": "flag", "l": "link", "c": "choice", "t": "text"}
+    fields = {
+        key: FieldItem(id=UUID(int=0), key=key, label=key, type=msgspec.convert(type_, FieldType), options=["да"])
+        for key, type_ in types.items()
+    }
+    with pytest.raises(BadRequest) as refused:
+        read_row(2, [WRONG.get(target, "")], Reading([target], Options(), fields, {}, "RU"))
+    said = reason_in("ru", str(refused.value))
+    assert said != str(refused.value)
+    assert not {"not", "expected", "agent", "longer"} & set(said.split())
+    assert reason_in("en", str(refused.value)) == str(refused.value)
+    assert reason_in("ru", "something new") == "something new"
