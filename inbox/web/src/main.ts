@@ -7,7 +7,7 @@ import { createApp } from "vue"
 import icons from "virtual:icons"
 import App from "./App.vue"
 import { onSignedOut, tellProblems } from "./api/client"
-import { i18n } from "./i18n"
+import { i18n, ready } from "./i18n"
 import { inWords } from "./lib/problems"
 import "./lib/theme"
 import { router } from "./router"
@@ -31,5 +31,6 @@ onSignedOut(() => {
   if (to.name !== "sign-in") void router.push({ name: "sign-in", query: { to: to.fullPath } })
 })
 
+await ready()
 app.mount("#app")
 if (import.meta.env.PROD && "serviceWorker" in navigator) void navigator.serviceWorker.register("/sw.js").catch(() => undefined)
