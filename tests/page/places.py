@@ -58,7 +58,7 @@ async def everything(page: Page) -> None:
 
 async def ring(page: Page) -> None:
     """Until a call rings: in the demo it does every few minutes."""
-    await page.locator("[data-pop]").first.wait_for(timeout=300_000)
+    await page.locator("[data-pop]").first.wait_for(timeout=120_000)
 
 
 SETTINGS = {
@@ -77,7 +77,7 @@ SETTINGS = {
     "erasures": "Стёртые данные",
     "audit": "Журнал действий",
 }
-ADDED = ("canned", "absences", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels", "absences")
+ADDED = ("canned", "absences", "agents", "queues", "rules", "dispositions", "fields", "tokens", "channels")
 """Pages of the settings where `c` begins a new one."""
 LOG = '[role="log"] [data-interaction]'
 
