@@ -55,7 +55,7 @@ NAMES = {person.login for person in STAFF} | set(
         r"\w+",
         """Switchboard Telegram WhatsApp Viber Messenger Instagram Mango Office SMS SMSC smsc VIP API CSV XLSX HTML HTTP HTTPS
         IMAP SMTP JSON URL UTM SLA PBX SIP MAX LINE Ctrl Enter Esc Shift Tab Caps Lock Cmd Alt English Chromium Chrome Linux
-        Windows Firefox Safari Webhook OpenAPI Authenticator Google Authy Yandex TOTP SMPP UTF Bot Token yandex instore cpc social telegram
+        Windows Firefox Safari Webhook OpenAPI Authenticator Google Authy Yandex TOTP SMPP UTF Bot Token yandex instore cpc social telegram Excel XLS
         Tatyana Kozlova Business Tilda WordPress""",
     )
 )
