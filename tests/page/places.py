@@ -141,9 +141,10 @@ async def arrive(page: Page, base: str, place: Place, ids: Mapping[str, str]) ->
 STILL = """
 async () => {
   const rest = () => new Promise((done) => setTimeout(done, 100))
-  const busy = () => document.querySelector('.animate-pulse, .animate-spin') || document.getAnimations().some((one) => one.playState === 'running' && one.effect?.getTiming().iterations !== Infinity)
+  const loads = () => [...document.querySelectorAll('.animate-pulse, .animate-spin')].some((one) => !one.closest('[data-pop]'))
+  const moves = () => document.getAnimations().some((one) => one.playState === 'running' && one.effect?.getTiming().iterations !== Infinity)
   await document.fonts.ready
-  for (let n = 0; n < 60 && busy(); n++) await rest()
+  for (let n = 0; n < 60 && (loads() || moves()); n++) await rest()
   await rest()
 }
 """
