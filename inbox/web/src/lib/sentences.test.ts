@@ -13,6 +13,10 @@ test("a result of several parts is told part by part", () => {
   expect(sentenceIn("ru", "@cake_bot (id 7), webhook at hub.example, 3 updates waiting, last error: 502")).toBe("бот @cake_bot (номер 7), вебхук на hub.example, ждут обработки: 3, последняя ошибка: 502")
 })
 
+test("a sentence within a sentence is told too", () => {
+  expect(sentenceIn("ru", "a recording that was not kept: The recording was too short to be kept.")).toBe("запись не сохранена: Запись слишком короткая и не сохранена.")
+})
+
 test("what is unknown stays as it was said, and English stays English", () => {
   expect(sentenceIn("ru", "Nobody foresaw this.")).toBe("Nobody foresaw this.")
   expect(sentenceIn("en", "The message is empty.")).toBe("The message is empty.")

@@ -15,12 +15,12 @@ function one(text: string): string | undefined {
   if (known !== undefined) return known
   for (const { shape, to } of shapes) {
     const found = shape.exec(text)
-    if (found) return found.slice(1).reduce((said, part) => said.replace(SPACE, () => part), to)
+    if (found) return found.slice(1).reduce((said, part) => said.replace(SPACE, () => exact.get(part) ?? part), to)
   }
   return undefined
 }
 /** "a; b" and "a, b" are told part by part; what has no words stays as the provider said it. */
-export function sentenceIn(language: string, text: string | undefined): string {
+export function sentenceIn(language: string, text: string | null | undefined): string {
   if (!text || language !== "ru") return text ?? ""
   const whole = one(text)
   if (whole !== undefined) return whole
@@ -34,7 +34,7 @@ function comma(text: string): string {
 
 const AREAS: Record<string, string> = { "sending: ": "Отправка: ", "receiving: ": "Приём: ", "silent: ": "Тишина: " }
 /** What is wrong with a channel: of its sending, its receiving, or that it fell silent. */
-export function troubleIn(language: string, problem: string | undefined): string {
+export function troubleIn(language: string, problem: string | null | undefined): string {
   if (!problem || language !== "ru") return problem ?? ""
   const area = Object.keys(AREAS).find((one) => problem.startsWith(one)) ?? ""
   return (AREAS[area] ?? "") + sentenceIn(language, problem.slice(area.length))
