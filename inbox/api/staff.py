@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -31,6 +31,8 @@ from storage.staff import (
 from storage.tokens import TokenItem, create_token, list_tokens, revoke_token
 
 routes = Routes("staff")
+NEVER_HERE = timedelta(days=1)
+"""So long ago counts the last sign of life of somebody who never gave one."""
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 Password = Annotated[str, msgspec.Meta(min_length=8, max_length=1000)]
@@ -172,7 +174,7 @@ async def put_presence_of(ctx: Ctx, change: Change, agent_id: UUID, body: Presen
     before = {"state": former.state, "reason": former.reason} if former is not None else {}
     if before != after:
         await change.note("agent.presence", ("agent", agent_id), before, after)
-    seen_at = former.seen_at if former is not None else datetime.now(UTC)
+    seen_at = former.seen_at if former is not None else datetime.now(UTC) - NEVER_HERE
     change.last_event = await set_presence(change.connection, agent_id, body.state, body.reason, seen_at)
     if change.last_event:
         change.wake.add(Topic.QUEUE)
