@@ -56,7 +56,7 @@ NAMES = {person.login for person in STAFF} | set(
         """Switchboard Telegram WhatsApp Viber Messenger Instagram Mango Office SMS SMSC smsc VIP API CSV XLSX HTML HTTP HTTPS
         IMAP SMTP JSON URL UTM SLA PBX SIP MAX LINE Ctrl Enter Esc Shift Tab Caps Lock Cmd Alt English Chromium Chrome Linux
         Windows Firefox Safari Webhook OpenAPI Authenticator Google Authy Yandex TOTP SMPP UTF Bot Token yandex instore cpc social telegram Excel XLS
-        Tatyana Kozlova Business Tilda WordPress""",
+        Tatyana Kozlova Business Tilda WordPress route callback""",
     )
 )
 """Words that stay as they are in Russian: names, abbreviations, keys of the keyboard."""

@@ -72,9 +72,9 @@ async def test_messages_names_and_fields(office: Office) -> None:
         ran = await watched(anna)
         await page.reload()
         await office.sms.client_writes(client, HOSTILE)
-        row = page.locator("[data-conversation]").filter(has_text="onerror")
-        await expect(row).to_have_count(1)
+        await expect(page.locator("[data-conversation]").filter(has_text=client)).to_contain_text("onerror")
         item = (await api.call("GET", f"/interactions?channel={office.channel_id}"))["items"][0]
+        row = page.locator(f'[data-conversation="{item["conversation_id"]}"]')
         card = {
             "name": HOSTILE[:190],
             "tags": [HOSTILE[:90]],

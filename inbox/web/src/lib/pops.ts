@@ -46,6 +46,8 @@ function changed(known: CallPop | undefined, told: Told, type: string, me: strin
   if (type === "call.ringing") {
     if (known && known.stage !== "ringing") return known
     if (told.ringing?.some((one) => one.id === me)) return { ...base(told), pop: told.pop ?? known?.pop ?? null }
+    // No phone rings for a moment: what comes next says whether it was missed or goes to somebody else.
+    if (!told.ringing?.length) return known
     // It rings elsewhere now: nothing of it was this agent's.
     return known ? null : undefined
   }
