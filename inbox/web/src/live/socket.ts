@@ -122,8 +122,9 @@ function receive(frame: Frame | Passing): void {
   if (!isNews(lastId, frame.id)) return
   lastId = frame.id
   waiting.push(frame)
-  // A single frame is told at once; in a burst they are gathered, so that fifty a second are not fifty drawings.
-  const rest = told + GATHER_MS - performance.now()
+  // A single frame is told at once; in a burst they are gathered, so that fifty a second are not fifty drawings. A telephone
+  // that rings waits for nothing.
+  const rest = frame.type.startsWith("call.") ? 0 : told + GATHER_MS - performance.now()
   if (rest <= 0) flush()
   else telling ??= setTimeout(flush, rest)
 }
